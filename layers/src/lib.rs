@@ -1,1 +1,15 @@
-//! Layers.
+//! Bytes: what an install step asks for, wheels, and the canonical layers they become.
+//!
+//! This crate knows nothing of BuildKit. What runs inside a build container (`plinth step …`) is in
+//! [`steps`]; everything it needs to know of pip, wheels and interpreters is in the modules beside it.
+//!
+//! ```text
+//! pip/          what a `pip install` command line, its environment and its configuration mean
+//! wheel/        reading a wheel (zip, RECORD, WHEEL) and spreading it over an install scheme
+//! install/      what an installer writes besides the wheel's own files: scripts, RECORD, REQUESTED, …
+//! tree/         file trees: physical paths, parent directories, canonical tar and its diff ID
+//! steps/        the programs that run inside a build: probe, resolve, payload, record, remove
+//! resolution    the one document they exchange
+//! ```
+
+pub mod resolution;

@@ -1,0 +1,121 @@
+//! The answer of a resolution: which distributions a step installs, with which interpreter and where.
+//!
+//! Written by `plinth step resolve` in the state before the step, read by the frontend and by the
+//! payload and record steps. It is data of one build and not a stable format; [`Resolution::FORMAT`]
+//! guards against a cache entry written by another release.
+
+use serde::{Deserialize, Serialize};
+
+/// What `plinth step resolve` found out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolution {
+    /// [`Resolution::FORMAT`] of the release that wrote it.
+    pub format: u32,
+    /// Assemble, or leave the step as written.
+    pub outcome: Outcome,
+}
+
+impl Resolution {
+    /// Version of this document. Part of the cache key of every step that reads it.
+    pub const FORMAT: u32 = 1;
+    /// Name of the file in the output directory of `plinth step resolve`.
+    pub const FILE: &str = "resolution.json";
+}
+
+/// The two ways a resolution ends. A failing `pip` is a refusal: the step then runs as written and
+/// fails, or not, exactly as it does without plinth.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Outcome {
+    /// The step can be assembled from wheels.
+    Assemble(Box<Plan>),
+    /// The step must run as written.
+    Refuse {
+        /// One sentence for the report, without URLs, credentials or times.
+        reason: String,
+    },
+}
+
+/// Everything needed to build the layers of one step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// What goes into `INSTALLER`: `pip`.
+    pub installer: String,
+    /// Version of that installer, such as `23.0.1`.
+    pub installer_version: String,
+    /// The interpreter that the installer runs under.
+    pub interpreter: Interpreter,
+    /// Install scheme of that interpreter (`sysconfig` names), logical paths.
+    pub scheme: Scheme,
+    /// Distributions to install, in the order in which the installer would install them.
+    pub install: Vec<Distribution>,
+    /// Installed distributions that the installer would remove first.
+    pub remove: Vec<Removal>,
+    /// `name version` of requirements found satisfied by what is there already.
+    pub satisfied: Vec<String>,
+}
+
+/// A Python interpreter as seen inside a root file system.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Interpreter {
+    /// `sys.executable`: what a generated script's shebang names, such as `/usr/local/bin/python3.11`.
+    pub executable: String,
+    /// The file behind it, with every symlink resolved.
+    pub physical: String,
+    /// `X.Y.Z`.
+    pub version: String,
+    /// `sys.implementation.cache_tag`, such as `cpython-311`.
+    pub cache_tag: String,
+    /// `SOABI`, such as `cpython-311-x86_64-linux-gnu`.
+    pub abi: String,
+    /// `importlib.util.MAGIC_NUMBER`, hexadecimal: the byte-code format.
+    pub magic: String,
+    /// `sha256:…` over the interpreter's executable and, if it is a shared build, its `libpython`.
+    pub fingerprint: String,
+}
+
+/// Where the parts of a wheel go: the keys of the binary distribution format's `.data` directory.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Scheme {
+    /// Pure Python root.
+    pub purelib: String,
+    /// Platform-specific root; equal to `purelib` on most systems.
+    pub platlib: String,
+    /// Directory of headers; the distribution's name is appended by the installer.
+    pub headers: String,
+    /// Directory of scripts.
+    pub scripts: String,
+    /// Root of the `data` scheme: the prefix.
+    pub data: String,
+}
+
+/// One wheel to install.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Distribution {
+    /// Name as the installer reports it (metadata spelling).
+    pub name: String,
+    /// Version, PEP 440.
+    pub version: String,
+    /// File name of the wheel.
+    pub filename: String,
+    /// Where the installer would fetch it. Never holds credentials.
+    pub url: String,
+    /// Hexadecimal SHA-256 of the wheel.
+    pub sha256: String,
+    /// Named on the command line or in a requirements file: gets `REQUESTED`.
+    pub requested: bool,
+    /// Content of `direct_url.json` (PEP 610), for a requirement by URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direct_url: Option<String>,
+}
+
+/// One installed distribution that is removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// Name, metadata spelling.
+    pub name: String,
+    /// Installed version.
+    pub version: String,
+    /// Absolute path of its `.dist-info` directory.
+    pub dist_info: String,
+}
