@@ -8,8 +8,15 @@
 //! wheel/        reading a wheel (zip, RECORD, WHEEL) and spreading it over an install scheme
 //! install/      what an installer writes besides the wheel's own files: scripts, RECORD, REQUESTED, …
 //! tree/         file trees: physical paths, parent directories, canonical tar and its diff ID
-//! steps/        the programs that run inside a build: probe, resolve, payload, record, remove
-//! resolution    the one document they exchange
+//! steps/        the programs that run inside a build: probe, resolve, fetch, payload, record, remove
+//! facts         what a root file system is: OS, libc, interpreters
+//! resolution    what a step installs: the document those programs exchange
 //! ```
 
+pub mod facts;
+pub mod install;
+pub mod pip;
 pub mod resolution;
+pub mod steps;
+pub mod tree;
+pub mod wheel;

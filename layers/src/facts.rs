@@ -1,0 +1,55 @@
+//! What a root file system is: operating system, C library, architecture, interpreters.
+//!
+//! Read from the files of an image and never from its name. Base substitution compares the facts of the
+//! original base with those of the master; the pip pass uses them to find an interpreter that can compile.
+
+use serde::{Deserialize, Serialize};
+
+/// Facts about one root file system, written by `plinth step probe` as [`Facts::FILE`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// [`Facts::FORMAT`] of the release that wrote it.
+    pub format: u32,
+    /// `ID` of `os-release`, such as `debian`; empty if there is none.
+    pub os_id: String,
+    /// `VERSION_ID` of `os-release`, such as `12`.
+    pub os_version: String,
+    /// C library family, by the dynamic loader that is there.
+    pub libc: Libc,
+    /// Python interpreters, the one that PATH finds as `python3` (or `python`) first.
+    pub pythons: Vec<PythonFacts>,
+    /// `X.Y.Z` of Node, if `node` is on PATH and its version can be read from its header files.
+    pub node: Option<String>,
+}
+
+impl Facts {
+    /// Version of this document.
+    pub const FORMAT: u32 = 1;
+    /// Name of the file in the output directory of `plinth step probe`.
+    pub const FILE: &str = "facts.json";
+}
+
+/// C library family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Libc {
+    /// GNU libc.
+    Glibc,
+    /// musl.
+    Musl,
+    /// No dynamic loader of either was found.
+    None,
+}
+
+/// One interpreter, as its files tell it (nothing is run: the image may be of another architecture).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PythonFacts {
+    /// Path by which it was found, such as `/usr/local/bin/python3`.
+    pub path: String,
+    /// The file behind it.
+    pub physical: String,
+    /// `X.Y`.
+    pub minor: String,
+    /// `sha256:…`, computed as for [`crate::resolution::Interpreter::fingerprint`].
+    pub fingerprint: String,
+}
