@@ -18,3 +18,33 @@ pub mod probe;
 pub mod record;
 pub mod remove;
 pub mod resolve;
+
+/// Where the directories of a step are mounted in its container.
+///
+/// All below one directory, which doesn't exist in images: the mount points vanish with the container.
+pub mod mounts {
+    /// The frontend image: the tool is `plinth` in it.
+    pub const TOOL: &str = "/.plinth/tool";
+    /// The wheel of `payload`, by its file name.
+    pub const WHEEL: &str = "/.plinth/wheel";
+    /// What the step makes: facts, a resolution, wheels, a payload tree.
+    pub const OUT: &str = "/.plinth/out";
+    /// What `payload` says of its tree.
+    pub const META: &str = "/.plinth/meta";
+    /// The directory with the resolution, for steps that read it.
+    pub const RESOLUTION: &str = "/.plinth/resolution";
+    /// `N/` for each distribution of the plan: what `payload` said of it.
+    pub const METAS: &str = "/.plinth/metas";
+    /// `N/` for each distribution of the tail: its payload tree.
+    pub const TREES: &str = "/.plinth/trees";
+    /// The record tree that `record` makes.
+    pub const RECORD: &str = "/.plinth/record";
+    /// The tail tree that `record` makes.
+    pub const TAIL: &str = "/.plinth/tail";
+    /// The verdict of `record`, when it is asked why it refused.
+    pub const STATUS: &str = "/.plinth/status";
+    /// Byte code of the base's own modules, so that interpreters start faster; may be absent.
+    pub const PYCACHE: &str = "/.plinth/pycache";
+    /// Facts that a result rests on; nothing reads them there, but the result depends on them.
+    pub const EVIDENCE: &str = "/.plinth/evidence";
+}
