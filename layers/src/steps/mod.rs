@@ -10,6 +10,7 @@
 //! | fetch   | the state before a RUN | `resolution.json`           | the wheels, by file name   |
 //! | payload | the interpreter's image| one wheel                   | its payload tree, its meta |
 //! | record  | the state before a RUN | `resolution.json`, all meta | record tree, tail, verdict |
+//! | warm    | an image               | its interpreter             | byte code of its modules   |
 //! | remove  | the state before a RUN | `resolution.json`           | its own root               |
 
 pub mod fetch;
@@ -18,6 +19,8 @@ pub mod probe;
 pub mod record;
 pub mod remove;
 pub mod resolve;
+pub mod summary;
+pub mod warm;
 
 /// Where the directories of a step are mounted in its container.
 ///
