@@ -13,7 +13,7 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use prost::Message;
-use prost::encoding::{WireType, decode_key, decode_varint, encode_key, encode_varint, encoded_len_varint};
+use prost::encoding::{WireType, decode_key, decode_varint, encode_key, encode_varint};
 
 include!(concat!(env!("OUT_DIR"), "/schema.rs"));
 
@@ -99,7 +99,13 @@ fn walk(shape: &Shape, message: &[u8], out: &mut BytesMut, depth: usize) -> Resu
 }
 
 /// A map entry with key and value, whatever was there before.
-fn complete(entry: &[u8], key: u8, value: u8, message: Option<usize>, depth: usize) -> Result<BytesMut, Malformed> {
+fn complete(
+    entry: &[u8],
+    key: u8,
+    value: u8,
+    message: Option<usize>,
+    depth: usize,
+) -> Result<BytesMut, Malformed> {
     let mut out = BytesMut::with_capacity(entry.len() + 4);
     let mut rest = BytesMut::new();
     let (mut has_key, mut has_value) = (false, false);
@@ -134,12 +140,15 @@ fn complete(entry: &[u8], key: u8, value: u8, message: Option<usize>, depth: usi
 
 fn put_default(number: u8, wire_type: u8, out: &mut BytesMut) {
     out.put_u8(number << 3 | wire_type);
-    out.put_bytes(0, match wire_type {
-        1 => 8,
-        5 => 4,
-        // A zero varint, or a length of zero.
-        _ => 1,
-    });
+    out.put_bytes(
+        0,
+        match wire_type {
+            1 => 8,
+            5 => 4,
+            // A zero varint, or a length of zero.
+            _ => 1,
+        },
+    );
 }
 
 /// Writes a length-delimited field.
@@ -155,8 +164,6 @@ pub(crate) fn put_bytes(number: u32, value: &[u8], out: &mut BytesMut) {
 pub(crate) struct Field<'a> {
     pub(crate) number: u32,
     pub(crate) wire_type: WireType,
-    /// Where `value` starts, counted from the start of the message.
-    pub(crate) start: usize,
     /// The content, without key and length.
     pub(crate) value: &'a [u8],
     /// Key, length and content.
@@ -200,10 +207,5 @@ fn field<'a>(message: &'a [u8], rest: &mut &'a [u8]) -> Result<Field<'a>, &'stat
     };
     let value = rest.get(..len).ok_or("the message ends inside a field")?;
     rest.advance(len);
-    Ok(Field { number, wire_type, start, value, raw: &message[at..start + len] })
-}
-
-/// The length that a length-delimited field of `len` bytes takes, with a field number below 16.
-pub(crate) fn field_len(len: usize) -> usize {
-    1 + encoded_len_varint(len as u64) + len
+    Ok(Field { number, wire_type, value, raw: &message[at..start + len] })
 }
