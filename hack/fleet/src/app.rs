@@ -7,21 +7,25 @@ use std::collections::BTreeMap;
 #[must_use]
 pub fn files(service: &Service) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
+    let program = service.cmd.as_ref().map(|c| c.program.as_str()).unwrap_or_default();
+    if program.ends_with(".sh") {
+        let start = if service.tech == "node" { "node server.js" } else { "python -m service" };
+        files.insert(program.to_owned(), format!("#!/bin/sh\nexec {start}\n"));
+    }
     if service.tech == "node" {
         files.insert("package.json".to_owned(), package_json(service));
         files.insert("package-lock.json".to_owned(), package_lock(service));
         files.insert("server.js".to_owned(), server_js(service));
         return files;
     }
-    files.insert("service/__init__.py".to_owned(), format!("\"\"\"{}: a stand-in service.\"\"\"\n", service.name));
+    files.insert(
+        "service/__init__.py".to_owned(),
+        format!("\"\"\"{}: a stand-in service.\"\"\"\n", service.name),
+    );
     files.insert("service/__main__.py".to_owned(), server(service));
     files.insert("service/data.json".to_owned(), format!("{{\"service\": \"{}\"}}\n", service.name));
-    let program = service.cmd.as_ref().map(|c| c.program.as_str()).unwrap_or_default();
     if program == "uvicorn" {
         files.insert("service/asgi.py".to_owned(), ASGI.to_owned());
-    }
-    if program.ends_with(".sh") {
-        files.insert(program.to_owned(), "#!/bin/sh\nexec python -m service\n".to_owned());
     }
     files
 }

@@ -1,7 +1,8 @@
 //! Steps that install distribution packages.
 
 /// Packages that only building needs; in a multi-stage build they stay in the first stage.
-const BUILD_ONLY: [&str; 8] = ["build-essential", "gcc", "g++", "make", "cmake", "git", "pkg-config", "python3-dev"];
+const BUILD_ONLY: [&str; 8] =
+    ["build-essential", "gcc", "g++", "make", "cmake", "git", "pkg-config", "python3-dev"];
 
 /// Whether a finished service can do without `package`.
 #[must_use]

@@ -4,6 +4,10 @@ use crate::facts::{FileRef, PipStep, Service};
 use crate::stage::{self, Changes, Plan, Task};
 use crate::{app, requirements};
 
+/// Bases of dev services that the locked wheels don't fit, or that are no public image; and the one that they do fit.
+const UNLOCKED: [&str; 3] = ["python:3.12-slim", "python:3.12.8-slim", "sutazai/agent-base:latest"];
+const LOCKED: &str = "python:3.11-slim";
+
 /// How image references are written.
 #[derive(Debug, Default, Clone)]
 pub struct Images {
@@ -14,10 +18,11 @@ pub struct Images {
 }
 
 impl Images {
-    fn name(&self, base: &str) -> String {
+    fn name(&self, base: &str, repaired: bool) -> String {
         if let Some((_, to)) = self.instead.iter().find(|(from, _)| from == base) {
             return to.clone();
         }
+        let base = if repaired && UNLOCKED.contains(&base) { LOCKED } else { base };
         self.registry.as_ref().map_or_else(|| base.to_owned(), |registry| format!("{registry}/{base}"))
     }
 }
@@ -50,6 +55,8 @@ pub fn text(service: &Service, images: &Images, changes: &Changes) -> String {
     out.lines
 }
 
+const VENV_PATH: &str = "ENV PATH=\"/opt/venv/bin:$PATH\"";
+
 struct Writer<'f> {
     lines: String,
     service: &'f Service,
@@ -63,8 +70,17 @@ impl<'f> Writer<'f> {
         self.lines.push('\n');
     }
 
+    /// Dev services are built, so what keeps them from building is put right.
+    fn repaired(&self) -> bool {
+        self.service.dev && !self.changes.as_found
+    }
+
     /// What a stage has from the stage it continues.
-    fn inherited<'a>(&'a self, number: usize, field: impl Fn(&'a crate::facts::Stage) -> &'a String) -> &'a str {
+    fn inherited<'a>(
+        &'a self,
+        number: usize,
+        field: impl Fn(&'a crate::facts::Stage) -> &'a String,
+    ) -> &'a str {
         match self.service.stage_named(&self.service.stages[number].base) {
             Some(parent) if parent < number => field(&self.service.stages[parent]),
             _ => "",
@@ -74,7 +90,7 @@ impl<'f> Writer<'f> {
     fn begin(&mut self, number: usize, images: &Images) {
         let stage = &self.service.stages[number];
         let continues = self.service.stage_named(&stage.base).is_some_and(|parent| parent < number);
-        let base = if continues { stage.base.clone() } else { images.name(&stage.base) };
+        let base = if continues { stage.base.clone() } else { images.name(&stage.base, self.repaired()) };
         let name = if stage.name.is_empty() { String::new() } else { format!(" AS {}", stage.name) };
         if number > 0 {
             self.line("");
@@ -103,7 +119,12 @@ impl<'f> Writer<'f> {
 
     fn task(&mut self, task: &Task<'f>) {
         match task {
-            Task::Run(command) => self.line(&format!("RUN {command}")),
+            Task::Run(command) => {
+                self.line(&format!("RUN {command}"));
+                if command == stage::VENV {
+                    self.line(VENV_PATH);
+                }
+            }
             Task::Pip(step, front) => self.pip(step, front.as_deref()),
         }
     }
@@ -113,7 +134,8 @@ impl<'f> Writer<'f> {
             self.copy_requirements(reference);
         }
         // An editable install without a clone in the same step, and poetry, need the project.
-        let needs_project = step.form == "l-other-tool" || (step.form == "g-local" && !step.runs("git clone"));
+        let needs_project =
+            step.form == "l-other-tool" || (step.form == "g-local" && !step.runs("git clone"));
         if needs_project && self.service.git_clones == 0 {
             self.copy_once("COPY . .");
         }
@@ -147,14 +169,14 @@ impl<'f> Writer<'f> {
             let what = artifact(self.service, number);
             self.line(&format!("COPY --from={from} {what} {what}"));
             if self.service.venv && last > 0 {
-                self.line("ENV PATH=\"/opt/venv/bin:$PATH\"");
+                self.line(VENV_PATH);
             }
         }
         for copy in self.odd_copies() {
             self.copy_once(&copy);
         }
         self.copy_once("COPY . .");
-        if self.changes.as_found || !self.service.dev {
+        if !self.repaired() {
             for number in 0..self.service.invalid_lines {
                 self.line(&format!("line_{number} = \"left over from a script\""));
             }
@@ -163,13 +185,13 @@ impl<'f> Writer<'f> {
 
     /// COPYs of what isn't there: names, which fail a build, and patterns, which don't.
     fn odd_copies(&self) -> Vec<String> {
-        let requirement = |name: &str| requirements::references(self.service).any(|r| r.context_name() == name);
-        let repaired = self.service.dev && !self.changes.as_found;
+        let requirement =
+            |name: &str| requirements::references(self.service).any(|r| r.context_name() == name);
         let mut copies: Vec<String> = Vec::new();
         for name in self.service.missing.iter().filter(|name| !requirement(name)) {
             let target = if name.ends_with('/') { format!("./{name}") } else { "./".to_owned() };
             let comment = name.starts_with('#');
-            match (repaired, name.contains("requirements")) {
+            match (self.repaired(), name.contains("requirements")) {
                 (true, _) if comment => {}
                 (true, true) => copies.push(format!("COPY {name}* ./")),
                 _ => copies.push(format!("COPY {name} {target}")),
@@ -199,10 +221,14 @@ impl<'f> Writer<'f> {
             let url = format!("http://localhost:{}/health", self.service.port());
             let probe = if self.service.apt.iter().any(|p| p == "curl" || p == "apk:curl") {
                 format!("curl -fsS {url}")
+            } else if !self.service.tech.starts_with("python") {
+                format!("wget -q -O /dev/null {url}")
             } else {
                 format!("python -c \"import urllib.request; urllib.request.urlopen('{url}')\"")
             };
-            self.line(&format!("HEALTHCHECK --interval=30s --timeout=10s --retries=3 \\\n    CMD {probe} || exit 1"));
+            self.line(&format!(
+                "HEALTHCHECK --interval=30s --timeout=10s --retries=3 \\\n    CMD {probe} || exit 1"
+            ));
         }
     }
 
@@ -230,11 +256,8 @@ fn artifact(service: &Service, number: usize) -> String {
 
 /// Variables set before anything runs. Multi-stage builds are the careful ones: they steer Python and pip too.
 fn early_env(service: &Service) -> Vec<(&'static str, &'static str)> {
-    if service.tech == "node" || service.env == 0 {
+    if service.tech == "node" || service.venv {
         return Vec::new();
-    }
-    if service.venv {
-        return vec![("PATH", "\"/opt/venv/bin:$PATH\"")];
     }
     let all = [("PYTHONUNBUFFERED", "1"), ("PYTHONDONTWRITEBYTECODE", "1"), ("PIP_NO_CACHE_DIR", "1")];
     let count = if service.stages.len() > 1 { 3 } else { 1 };
@@ -249,6 +272,6 @@ fn late_env(service: &Service) -> Vec<(String, String)> {
         ("LOG_LEVEL".to_owned(), "INFO".to_owned()),
     ];
     all.extend((1..=service.env).map(|number| (format!("OPTION_{number}"), number.to_string())));
-    all.truncate(service.env.saturating_sub(early_env(service).len()));
+    all.truncate(service.env.saturating_sub(early_env(service).len() + usize::from(service.venv)));
     all
 }

@@ -18,7 +18,12 @@ pub struct WriteError {
 
 /// Everything in the directory of `service`, by relative path. The same facts give the same bytes.
 #[must_use]
-pub fn files(fleet: &Fleet, service: &Service, images: &Images, changes: &Changes) -> BTreeMap<String, String> {
+pub fn files(
+    fleet: &Fleet,
+    service: &Service,
+    images: &Images,
+    changes: &Changes,
+) -> BTreeMap<String, String> {
     let mut files = app::files(service);
     files.extend(requirements::contents(fleet, service, changes.as_found));
     if service.dev && !changes.as_found {
@@ -58,13 +63,13 @@ pub fn write(
 
 /// Dev services must build, so what their COPYs name and the fleet lacks is there in a word.
 fn stand_ins(service: &Service) -> impl Iterator<Item = (String, String)> {
-    service.missing.iter().filter(|name| !name.starts_with('#') && !name.contains("requirements")).map(|name| {
-        match name.strip_suffix('/') {
+    service.missing.iter().filter(|name| !name.starts_with('#') && !name.contains("requirements")).map(
+        |name| match name.strip_suffix('/') {
             Some(directory) => (format!("{directory}/__init__.py"), String::new()),
             None if name.ends_with(".json") => (name.clone(), "{}\n".to_owned()),
             None => (name.clone(), "# stands in for a file that the fleet lacks\n".to_owned()),
-        }
-    })
+        },
+    )
 }
 
 fn make_executable(path: &Path) -> io::Result<()> {

@@ -4,9 +4,9 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 use plinth_fleet::dockerfile::Images;
 use plinth_fleet::facts::{Fleet, Service};
+use plinth_fleet::generate;
 use plinth_fleet::select::{Set, select};
 use plinth_fleet::stage::Changes;
-use plinth_fleet::generate;
 use std::io::Write as _;
 use std::path::PathBuf;
 

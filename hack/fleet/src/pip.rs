@@ -2,8 +2,11 @@
 
 use crate::facts::{Install, PipStep};
 
-/// The facts don't hold what stood behind an unquoted `>=`; the shell makes it a file name either way.
-const REDIRECTED: &str = ">=1.0";
+/// The facts don't hold the version behind an unquoted `>=`; the shell makes it a file name either way, and every one
+/// of them a file of its own.
+fn redirected(number: usize) -> String {
+    format!(">=1.{number}")
+}
 
 /// Inline requirements from this many on are written one per line.
 const ONE_PER_LINE: usize = 4;
@@ -23,10 +26,11 @@ pub fn command(step: &PipStep) -> String {
 
 /// `if [ -f F ]; then A; [else B;] fi`, and what hangs on it by `||` or `&&`.
 fn conditional(step: &PipStep) -> String {
-    let condition = step.installs.iter().flat_map(|i| &i.files).next().map_or_else(
-        || "\"${DEVICE:-cpu}\" = \"cpu\"".to_owned(),
-        |file| format!("-f {}", file.reference),
-    );
+    let condition =
+        step.installs.iter().flat_map(|i| &i.files).next().map_or_else(
+            || "\"${DEVICE:-cpu}\" = \"cpu\"".to_owned(),
+            |file| format!("-f {}", file.reference),
+        );
     let mut text = format!("if [ {condition} ]; then ");
     let mut open = true;
     for (number, one) in step.installs.iter().enumerate() {
@@ -94,13 +98,12 @@ fn install(one: &Install) -> String {
     words.extend(one.files.iter().map(|file| format!("-r {}", file.reference)));
     let mut text = words.join(" ");
     let separator = if one.specs.len() >= ONE_PER_LINE { " \\\n    " } else { " " };
-    let mut traps = one.redirected;
+    let mut traps = 0;
     for spec in &one.specs {
-        let trapped = traps > 0 && !spec.contains('=');
         text.push_str(separator);
-        if trapped {
-            traps -= 1;
-            text.push_str(&format!("{spec}{REDIRECTED}"));
+        if traps < one.redirected && !spec.contains('=') {
+            text.push_str(&format!("{spec}{}", redirected(traps)));
+            traps += 1;
         } else {
             text.push_str(&quoted(spec));
         }
@@ -110,5 +113,9 @@ fn install(one: &Install) -> String {
 
 /// The specifier as one shell word.
 fn quoted(spec: &str) -> String {
-    if spec.contains(|c: char| "<>!~[]*;&|$ ()".contains(c)) { format!("\"{spec}\"") } else { spec.to_owned() }
+    if spec.contains(|c: char| "<>!~[]*;&|$ ()".contains(c)) {
+        format!("\"{spec}\"")
+    } else {
+        spec.to_owned()
+    }
 }

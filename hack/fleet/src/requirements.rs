@@ -40,7 +40,11 @@ pub fn copy(service: &Service, reference: &FileRef, as_found: bool) -> Option<St
     }
     // A pattern may match nothing, a name may not: that is how a dev service builds without the file.
     let repaired = service.dev && !as_found;
-    Some(if repaired { format!("COPY {pattern} {}", directory(target)) } else { format!("COPY {name} {target}") })
+    Some(if repaired {
+        format!("COPY {pattern} {}", directory(target))
+    } else {
+        format!("COPY {name} {target}")
+    })
 }
 
 fn directory(target: &str) -> &str {

@@ -9,6 +9,9 @@ use crate::{apt, node, pip};
 /// Where a clone comes from: a host that exists nowhere, since the facts don't name it.
 pub const CLONE_URL: &str = "https://git.example.com/fleet/source.git";
 
+/// Makes the virtual environment.
+pub const VENV: &str = "python -m venv /opt/venv";
+
 /// A RUN, or what surrounds one.
 #[derive(Debug)]
 pub enum Task<'f> {
@@ -48,7 +51,7 @@ pub fn plan<'f>(service: &'f Service, changes: &Changes) -> Vec<Plan<'f>> {
         }
     }
     if service.venv {
-        plans[0].early.push(Task::Run("python -m venv /opt/venv".to_owned()));
+        plans[0].early.push(Task::Run(VENV.to_owned()));
     }
     for _ in 0..separate_clones(service) {
         if let Some(text) = clone(service, changes, &plans) {
@@ -56,7 +59,8 @@ pub fn plan<'f>(service: &'f Service, changes: &Changes) -> Vec<Plan<'f>> {
         }
     }
     for step in &service.pip {
-        let names = packages.iter().find(|(stage, _)| *stage == step.stage).map(|(_, names)| names.as_slice());
+        let names =
+            packages.iter().find(|(stage, _)| *stage == step.stage).map(|(_, names)| names.as_slice());
         let front = if step.runs("apt-get install") { names.and_then(apt::command) } else { None };
         plans[step.stage].early.push(Task::Pip(step, front));
     }
