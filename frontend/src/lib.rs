@@ -1,1 +1,5 @@
 //! Frontend.
+
+pub mod policy;
+pub mod report;
+pub mod shell;
