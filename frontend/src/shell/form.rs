@@ -1,0 +1,88 @@
+//! The two ways in which an exec can be written: a shell with a script, or a program with arguments.
+
+/// What an exec's arguments are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form<'a> {
+    /// A POSIX shell with default options runs this script.
+    Shell(&'a str),
+    /// Anything else: the arguments themselves are the command.
+    Exec,
+}
+
+/// Where images keep their shells. A bare name is looked up in PATH, so it can be anything.
+const SHELL_DIRS: &[&str] = &["/bin/", "/usr/bin/"];
+const SHELLS: &[&str] = &["sh", "bash", "dash", "ash"];
+
+/// Options that change nothing for one simple command: how a failure in a list or pipe ends the script, and tracing.
+/// Not among them: `-u`, which makes an unset variable an error; `-l` and `-i`, which read startup files; `-f`.
+const HARMLESS_FLAGS: &str = "ex";
+const HARMLESS_NAMES: &[&str] = &["errexit", "xtrace", "pipefail"];
+
+/// Tells the shell form from the exec form: `["/bin/sh", "-c", script]`, with the shells and the harmless options (`-e`,
+/// `-x`, `-o pipefail`, …) that a Dockerfile's SHELL commonly names, also clustered (`-exo pipefail -c`, `-ec`).
+/// Arguments after the script make it an exec form, and so does every option that isn't known to be harmless.
+pub fn shell_of<S: AsRef<str>>(args: &[S]) -> Form<'_> {
+    let mut args = args.iter().map(AsRef::as_ref);
+    let is_shell = |program: &str| {
+        SHELL_DIRS.iter().any(|dir| program.strip_prefix(dir).is_some_and(|name| SHELLS.contains(&name)))
+    };
+    if !args.next().is_some_and(is_shell) {
+        return Form::Exec;
+    }
+    let mut script_next = false;
+    while let Some(arg) = args.next() {
+        match arg.strip_prefix('-') {
+            Some(flags) if !flags.is_empty() && !flags.starts_with('-') => {
+                for flag in flags.chars() {
+                    match flag {
+                        'c' => script_next = true,
+                        'o' if args.next().is_some_and(|name| HARMLESS_NAMES.contains(&name)) => {}
+                        f if HARMLESS_FLAGS.contains(f) => {}
+                        _ => return Form::Exec,
+                    }
+                }
+            }
+            // After `-c`, the first argument that is no option is the script. It has to be the last, too.
+            _ if script_next && !arg.starts_with(['-', '+']) && args.next().is_none() => {
+                return Form::Shell(arg);
+            }
+            _ => return Form::Exec,
+        }
+    }
+    Form::Exec
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms() {
+        for (args, wanted) in [
+            (vec!["/bin/sh", "-c", "pip install x"], Form::Shell("pip install x")),
+            (vec!["/bin/bash", "-c", "x"], Form::Shell("x")),
+            (vec!["/usr/bin/bash", "-o", "pipefail", "-c", "x"], Form::Shell("x")),
+            (vec!["/bin/bash", "-exo", "pipefail", "-c", "x"], Form::Shell("x")),
+            (vec!["/bin/bash", "-c", "-e", "x"], Form::Shell("x")),
+            (vec!["/bin/sh", "-ec", "x"], Form::Shell("x")),
+            (vec!["/bin/ash", "-eo", "pipefail", "-c", "x"], Form::Shell("x")),
+            (vec!["/bin/sh", "-c", ""], Form::Shell("")),
+            (vec!["/bin/bash", "-uc", "x"], Form::Exec),
+            (vec!["/bin/bash", "-lc", "x"], Form::Exec),
+            (vec!["/bin/bash", "-o", "nounset", "-c", "x"], Form::Exec),
+            (vec!["/bin/bash", "--posix", "-c", "x"], Form::Exec),
+            (vec!["/bin/bash", "+e", "-c", "x"], Form::Exec),
+            (vec!["/bin/sh", "-c", "x", "name"], Form::Exec),
+            (vec!["/bin/sh", "-c"], Form::Exec),
+            (vec!["/bin/sh", "-c", "-"], Form::Exec),
+            (vec!["/bin/sh", "-c", "--", "x"], Form::Exec),
+            (vec!["/bin/sh", "script"], Form::Exec),
+            (vec!["/bin/zsh", "-c", "x"], Form::Exec),
+            (vec!["sh", "-c", "x"], Form::Exec),
+            (vec!["pip", "install", "x"], Form::Exec),
+            (vec![], Form::Exec),
+        ] {
+            assert_eq!(shell_of(&args), wanted, "{args:?}");
+        }
+    }
+}
