@@ -16,7 +16,8 @@ pub struct NewOp {
     pub inputs: Vec<Edge>,
     /// Name, progress group, caps and so on.
     pub metadata: pb::OpMetadata,
-    /// The op whose place in the source text errors of this one should point to.
+    /// The op that this one stands in for: errors point to its place in the source text, and in a definition the new
+    /// op is put where that one was, as far as inputs allow.
     pub like: Option<OpId>,
 }
 
@@ -32,9 +33,16 @@ impl Graph {
         let bytes = canonical::encode(&op)?;
         let metadata = Some(canonical::encode(&metadata)?);
         let locations = like.and_then(|like| self[like].locations.clone());
-        let rank = self.rank_after(&inputs);
+        let rank = match like {
+            Some(like) => self[like].rank,
+            None => inputs.iter().map(|e| self[e.op].rank).max().unwrap_or(0),
+        };
         let digest = Digest::of(&bytes);
-        Ok(self.intern(Node { bytes, digest, op, inputs, metadata, locations, rank }))
+        let id = self.intern(Node { bytes, digest, op, inputs, metadata, locations, rank });
+        if let Some(like) = like {
+            self.inherit_places(like, id);
+        }
+        Ok(id)
     }
 
     /// The same op with other inputs, as many as it has: digests are patched in its bytes, so that nothing that this
@@ -111,19 +119,20 @@ impl Graph {
         let Node { metadata, locations, rank, .. } = self[from].clone();
         let digest = Digest::of(&bytes);
         let id = self.intern(Node { bytes, digest, op, inputs, metadata, locations, rank });
-        for order in [&mut self.metadata_order, &mut self.location_order] {
-            if let Some(&at) = order.get(&from) {
-                order.entry(id).or_insert(at);
+        self.inherit_places(from, id);
+        id
+    }
+
+    /// The entries of a new op are written where those of the old one were.
+    fn inherit_places(&mut self, from: OpId, to: OpId) {
+        for places in [&mut self.metadata_order, &mut self.location_order] {
+            if let Some(&at) = places.get(&from) {
+                places.entry(to).or_insert(at);
             }
         }
-        id
     }
 
     fn input(&self, edge: Edge) -> pb::Input {
         pb::Input { digest: self[edge.op].digest.to_string(), index: edge.index }
-    }
-
-    fn rank_after(&self, inputs: &[Edge]) -> u32 {
-        inputs.iter().map(|e| self[e.op].rank).max().unwrap_or(0)
     }
 }
