@@ -40,9 +40,9 @@ impl BuildError {
             },
             "ranges": [{"start": {"line": lines.start()}, "end": {"line": lines.end()}}],
         });
-        self.0.details.push(rpc::Any {
+        self.0.details.push(prost_types::Any {
             type_url: "github.com/moby/buildkit/errdefs.Source+json".to_owned(),
-            value: source.to_string().into_bytes().into(),
+            value: source.to_string().into_bytes(),
         });
         self
     }

@@ -1,0 +1,316 @@
+//! One step: resolve it, make its payloads, record it, merge everything.
+
+use plinth_layers::facts::Facts;
+use plinth_layers::resolution::{Outcome, Plan, Resolution};
+use plinth_layers::steps::record::Verdict;
+use plinth_layers::steps::summary::Summary;
+use plinth_proto::graph::{Edge, OpId, Rewrite};
+use tokio::task::JoinSet;
+
+use super::candidate::Candidate;
+use super::ops::{self, Fetch, Payload, Site};
+use super::{Treatment, budget};
+use crate::context::Context;
+use crate::error::BuildError;
+use crate::exec::{CUSTOM_NAME, Origin, Tool};
+use crate::image::LayerNote;
+use crate::passes::Stop;
+use crate::passes::chain::{End, chain, described};
+
+/// A step that was replaced.
+pub(super) struct Assembled {
+    /// What takes the place of its result.
+    pub(super) edge: Edge,
+    /// Its layers, for the history.
+    pub(super) notes: Vec<LayerNote>,
+    /// For the report.
+    pub(super) treatment: Treatment,
+}
+
+/// What the base image of the step offers: an interpreter to compile with, and facts that the result rests on.
+struct Base {
+    image: Option<Edge>,
+    facts: Option<Facts>,
+    evidence: Vec<Edge>,
+}
+
+/// Assembles a step.
+pub(super) async fn run(
+    cx: &Context,
+    rewrite: &mut Rewrite,
+    step: OpId,
+    candidate: &Candidate,
+) -> Result<Assembled, Stop> {
+    for cap in ["mergeop", "diffop", "source.http.checksum"] {
+        cx.bridge.llb_cap(cap)?;
+    }
+    let tool = cx.tool(rewrite)?;
+    let inputs = rewrite.current_inputs(step)?;
+    let metadata = rewrite.graph()[step].metadata()?;
+    let origin = Origin { op: Some(step), ignore_cache: metadata.ignore_cache, group: None };
+    let mut site = Site { tool: &tool, candidate, inputs: &inputs, origin };
+    let base = base(cx, rewrite, &tool, site.before()).await?;
+    let name = described(rewrite.graph(), step, CUSTOM_NAME).unwrap_or_else(|| "[plinth] install".to_owned());
+
+    let fetch = if reaches_index_in_its_own_way(candidate) { Fetch::Step } else { Fetch::Daemon };
+    match attempt(cx, rewrite, &site, &base, fetch, &name).await {
+        Err(Attempt::WheelsNotFetched(error)) => {
+            // The wheel is gone, or the daemon can't reach the index as the step can. Ask the index again, past the
+            // cache, and fetch as the step would.
+            site.origin.ignore_cache = true;
+            match attempt(cx, rewrite, &site, &base, Fetch::Step, &name).await {
+                Err(Attempt::WheelsNotFetched(_)) => {
+                    Err(Stop::Refused(format!("its wheels can't be fetched: {}", one_line(&error))))
+                }
+                Err(Attempt::Stop(stop)) => Err(stop),
+                Ok(assembled) => Ok(assembled),
+            }
+        }
+        Err(Attempt::Stop(stop)) => Err(stop),
+        Ok(assembled) => Ok(assembled),
+    }
+}
+
+enum Attempt {
+    Stop(Stop),
+    /// The payloads can't be made because a wheel can't be had.
+    WheelsNotFetched(BuildError),
+}
+
+impl<T: Into<Stop>> From<T> for Attempt {
+    fn from(stop: T) -> Self {
+        Self::Stop(stop.into())
+    }
+}
+
+async fn attempt(
+    cx: &Context,
+    rewrite: &mut Rewrite,
+    site: &Site<'_>,
+    base: &Base,
+    fetch: Fetch,
+    name: &str,
+) -> Result<Assembled, Attempt> {
+    let warm = match (&base.image, &base.facts) {
+        (Some(image), Some(facts)) => match facts.pythons.first() {
+            Some(python) => Some(ops::warm(rewrite, site.tool, *image, &python.path)?),
+            None => None,
+        },
+        _ => None,
+    };
+    let resolution = site.resolve(rewrite, warm)?;
+    let plan = resolve(cx, rewrite, resolution).await?;
+    if let Some(mount) = mount_over_scheme(site.candidate, &plan) {
+        return Err(Stop::Refused(format!("the mount at {mount} covers the place that it installs to")).into());
+    }
+    if plan.install.is_empty() {
+        // Nothing to install and nothing to remove: the state before is the state after.
+        let edge = site.before();
+        return Ok(Assembled { edge, notes: Vec::new(), treatment: Treatment::Satisfied });
+    }
+
+    let payloads = payloads(rewrite, site, base, &plan, fetch, resolution, warm)?;
+    let bytes = summaries(cx, rewrite, &payloads).await?;
+    let room = budget::IMAGE_LAYERS.saturating_sub(layers_below(cx, rewrite, site.before()).await);
+    let (alone, tail) = budget::split(&bytes, room);
+
+    let mut merged = Vec::new();
+    let mut notes = Vec::new();
+    let removed: Vec<String> = plan.remove.iter().map(|r| format!("{} {}", r.name, r.version)).collect();
+    let state = if removed.is_empty() {
+        site.before()
+    } else {
+        notes.push(LayerNote { created_by: format!("plinth: remove {}", removed.join(", ")) });
+        site.remove(rewrite, resolution, &removed.join(", "))?
+    };
+    merged.push(state);
+    let record = site.record(rewrite, state, resolution, &payloads, &tail, &base.evidence)?;
+    check(cx, rewrite, record).await?;
+
+    let title = |i: &usize| format!("{} {}", plan.install[*i].name, plan.install[*i].version);
+    for i in &alone {
+        merged.push(payloads[*i].tree);
+        notes.push(LayerNote { created_by: format!("plinth: {}", title(i)) });
+    }
+    if !tail.is_empty() {
+        merged.push(record.tail);
+        notes.push(LayerNote { created_by: format!("plinth: {}", tail.iter().map(title).collect::<Vec<_>>().join(", ")) });
+    }
+    merged.push(record.record);
+    notes.push(LayerNote { created_by: "plinth: install records".to_owned() });
+    let edge = ops::merge(rewrite, merged, name.to_owned(), &site.origin)?;
+    let treatment = Treatment::Assembled {
+        alone: alone.iter().map(title).collect(),
+        tail: tail.iter().map(title).collect(),
+        removed,
+        layers: notes.len(),
+    };
+    Ok(Assembled { edge, notes, treatment })
+}
+
+/// The image that the state before stands on, and what is in it.
+async fn base(cx: &Context, rewrite: &mut Rewrite, tool: &Tool, before: Edge) -> Result<Base, Stop> {
+    let none = Base { image: None, facts: None, evidence: Vec::new() };
+    let End::Source(image) = chain(rewrite.graph(), before).0 else { return Ok(none) };
+    if crate::context::image_name(rewrite.graph(), image).is_none() {
+        return Ok(none);
+    }
+    match cx.facts(rewrite, tool, image).await {
+        Ok((facts, edge)) => Ok(Base { image: Some(image.output(0)), facts: Some(facts), evidence: vec![edge] }),
+        Err(error) if error.is_canceled() => Err(Stop::Failed(error)),
+        Err(error) => Err(Stop::Refused(format!("its base image can't be read: {}", one_line(&error)))),
+    }
+}
+
+/// Waits for the resolution.
+async fn resolve(cx: &Context, rewrite: &mut Rewrite, resolution: Edge) -> Result<Plan, Stop> {
+    let refused = |error: BuildError| {
+        if error.is_canceled() {
+            return Stop::Failed(error);
+        }
+        Stop::Refused("the installer found no answer (its output is in the build log)".to_owned())
+    };
+    let solved = cx.solve(rewrite, resolution, true).await.map_err(refused)?;
+    let resolution: Resolution = cx.read_json(&solved, Resolution::FILE).await.map_err(refused)?;
+    if resolution.format != Resolution::FORMAT {
+        return Err(Stop::Refused("its resolution was written by another release".to_owned()));
+    }
+    match resolution.outcome {
+        Outcome::Assemble(plan) => Ok(*plan),
+        Outcome::Refuse { reason } => Err(Stop::Refused(reason)),
+    }
+}
+
+fn payloads(
+    rewrite: &mut Rewrite,
+    site: &Site<'_>,
+    base: &Base,
+    plan: &Plan,
+    fetch: Fetch,
+    resolution: Edge,
+    warm: Option<Edge>,
+) -> Result<Vec<Payload>, Stop> {
+    let fetched = match fetch {
+        Fetch::Daemon => None,
+        Fetch::Step => Some(site.fetch(rewrite, resolution)?),
+    };
+    // The base image's own interpreter, if it is the one that the step uses: then the payload is the same operation in
+    // every service on that base, whatever else the service installs first.
+    let same = |facts: &Facts| {
+        let wanted = &plan.interpreter;
+        facts.pythons.iter().any(|p| p.physical == wanted.physical && p.fingerprint == wanted.fingerprint)
+    };
+    let interpreter = match (&base.image, &base.facts) {
+        (Some(image), Some(facts)) if same(facts) => *image,
+        _ => site.before(),
+    };
+    let payload = |wheel| {
+        let compiler = ops::Compiler { plan, interpreter, warm };
+        ops::payload(rewrite, site.tool, &compiler, wheel, fetched, &site.origin)
+    };
+    Ok(plan.install.iter().map(payload).collect::<Result<_, _>>()?)
+}
+
+/// Waits for all payloads and asks for their sizes, in bytes.
+async fn summaries(cx: &Context, rewrite: &mut Rewrite, payloads: &[Payload]) -> Result<Vec<u64>, Attempt> {
+    let mut waiting = JoinSet::new();
+    for (i, payload) in payloads.iter().enumerate() {
+        let definition = rewrite.definition(payload.meta)?.bytes().clone();
+        let bridge = cx.bridge.clone();
+        waiting.spawn(async move {
+            let read = async {
+                let solved = bridge.solve_definition(definition, false).await?;
+                bridge.read_file(&solved, Summary::FILE, 1 << 20).await
+            };
+            (i, read.await)
+        });
+    }
+    let mut bytes = vec![0; payloads.len()];
+    while let Some(joined) = waiting.join_next().await {
+        let (i, data) = joined.map_err(|e| format!("a payload can't be waited for: {e}"))?;
+        let data = match data {
+            Ok(data) => data,
+            Err(error) if error.is_canceled() => return Err(Stop::Failed(error).into()),
+            Err(error) => return Err(Attempt::WheelsNotFetched(error)),
+        };
+        match serde_json::from_slice(&data) {
+            Ok(Summary::Payload { bytes: size, .. }) => bytes[i] = size,
+            Ok(Summary::Refused { reason }) => return Err(Stop::Refused(reason).into()),
+            Err(error) => return Err(format!("a payload's summary can't be read: {error}").into()),
+        }
+    }
+    Ok(bytes)
+}
+
+/// Waits for the record layer; if it refuses, asks why.
+async fn check(cx: &Context, rewrite: &mut Rewrite, record: ops::Record) -> Result<(), Stop> {
+    let failed = |error: BuildError| {
+        if error.is_canceled() { Stop::Failed(error) } else { Stop::Refused(format!("its records can't be made: {}", one_line(&error))) }
+    };
+    let Err(error) = cx.solve(rewrite, record.record, true).await else { return Ok(()) };
+    if error.is_canceled() {
+        return Err(Stop::Failed(error));
+    }
+    let solved = cx.solve(rewrite, record.why, true).await.map_err(failed)?;
+    match cx.read_json(&solved, Verdict::FILE).await.map_err(failed)? {
+        Verdict::Refused { reason } => Err(Stop::Refused(reason)),
+        Verdict::Assembled => Err(failed(error)),
+    }
+}
+
+/// Layers below and above the step that the budget has to leave room for.
+async fn layers_below(cx: &Context, rewrite: &Rewrite, before: Edge) -> usize {
+    /// What comes after the step can't be known here: later stages build on this one.
+    const ABOVE: usize = 20;
+    let (end, operations) = chain(rewrite.graph(), before);
+    let added: usize = operations
+        .iter()
+        .map(|op| match &rewrite.graph()[*op].op().op {
+            Some(plinth_proto::pb::op::Op::Merge(merge)) => merge.inputs.len() - 1,
+            _ => 1,
+        })
+        .sum();
+    let base = match end {
+        End::Source(image) => match crate::context::image_name(rewrite.graph(), image) {
+            Some(name) => {
+                let platform = rewrite.graph()[image].op().platform.clone();
+                cx.image(&name, platform.as_ref()).await.map_or(ABOVE, |image| image.config.layers())
+            }
+            None => 1,
+        },
+        End::Scratch => 0,
+    };
+    base + added + ABOVE
+}
+
+/// The step reaches its index with settings that the daemon doesn't have.
+fn reaches_index_in_its_own_way(candidate: &Candidate) -> bool {
+    const VARIABLES: &[&str] = &["PIP_CERT", "PIP_CLIENT_CERT", "PIP_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+    let meta = candidate.exec.meta.clone().unwrap_or_default();
+    let proxied = |entry: &String| {
+        let key = entry.split_once('=').map_or(entry.as_str(), |(k, _)| k);
+        VARIABLES.contains(&key) || key.to_ascii_lowercase().ends_with("_proxy")
+    };
+    !candidate.command.network_options.is_empty()
+        || meta.env.iter().any(proxied)
+        || meta.proxy_env.is_some()
+        || !meta.extra_hosts.is_empty()
+        || candidate.exec.network != plinth_proto::pb::NetMode::Unset as i32
+}
+
+/// A mount of the step that hides, or would take, what the step installs.
+fn mount_over_scheme<'a>(candidate: &'a Candidate, plan: &Plan) -> Option<&'a str> {
+    let scheme = &plan.scheme;
+    let places = [&scheme.purelib, &scheme.platlib, &scheme.scripts, &scheme.headers, &scheme.data];
+    let covers = |dest: &str| {
+        let dest = std::path::Path::new(dest);
+        places.iter().any(|place| std::path::Path::new(place).starts_with(dest) || dest.starts_with(place))
+    };
+    let mut mounts = candidate.exec.mounts.iter().enumerate().filter(|(at, _)| *at != candidate.root);
+    mounts.find(|(_, mount)| covers(&mount.dest)).map(|(_, mount)| mount.dest.as_str())
+}
+
+/// The first line of an error: the rest is in the build log.
+fn one_line(error: &BuildError) -> String {
+    error.message().lines().next().unwrap_or_default().to_owned()
+}

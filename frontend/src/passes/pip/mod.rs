@@ -1,0 +1,114 @@
+//! The pip pass: a `pip install` becomes the layers of its wheels.
+//!
+//! ```text
+//! candidate   is this RUN one understood install command?
+//! ops         the operations that take its place
+//! budget      which wheels get a layer of their own
+//! assemble    one step: resolve, payloads, record, merge
+//! ```
+
+mod assemble;
+mod budget;
+mod candidate;
+mod ops;
+
+use std::collections::HashMap;
+
+use plinth_proto::graph::{Edge, Graph, OpId, Rewrite};
+use plinth_proto::pb;
+
+use self::assemble::Assembled;
+use self::candidate::{NoCandidate, classify};
+use super::Stop;
+use super::chain::{described, line};
+use crate::context::Context;
+use crate::error::BuildError;
+use crate::image::LayerNote;
+
+pub use budget::IMAGE_LAYERS;
+
+/// `OpMetadata.description` key under which the Dockerfile frontend keeps the instruction.
+const COMMAND: &str = "com.docker.dockerfile.v1.command";
+
+/// What the pass did.
+pub struct Outcome {
+    /// The graph with everything in it.
+    pub graph: Graph,
+    /// The result in it.
+    pub root: Edge,
+    /// For each step, by its operation in the graph that was given: the layers that took its place.
+    pub layers: HashMap<OpId, Vec<LayerNote>>,
+    /// One entry for each RUN, in the order of the graph.
+    pub steps: Vec<Step>,
+}
+
+/// What was done to one RUN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Its line in the Dockerfile.
+    pub line: Option<usize>,
+    /// The instruction.
+    pub command: String,
+    /// What was done.
+    pub treatment: Treatment,
+}
+
+/// The ways to treat a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Treatment {
+    /// Replaced by layers.
+    Assembled {
+        /// `name version` of the wheels with a layer of their own.
+        alone: Vec<String>,
+        /// `name version` of the wheels of the tail layer.
+        tail: Vec<String>,
+        /// `name version` of what was removed first.
+        removed: Vec<String>,
+        /// Number of layers.
+        layers: usize,
+    },
+    /// Nothing was left to install: everything was there.
+    Satisfied,
+    /// Runs as written.
+    AsWritten(String),
+    /// Has nothing to do with installing Python packages.
+    Unrelated,
+}
+
+/// Runs the pass over everything that `root` needs.
+///
+/// # Errors
+/// If the build was stopped. Whatever else goes wrong with a step leaves it as written.
+pub async fn run(cx: &Context, graph: Graph, root: Edge) -> Result<Outcome, BuildError> {
+    let mut rewrite = Rewrite::from_edge(graph, root);
+    let mut layers = HashMap::new();
+    let mut steps = Vec::new();
+    let runs: Vec<OpId> =
+        rewrite.steps().into_iter().filter(|op| described(rewrite.graph(), *op, COMMAND).is_some_and(|c| is_run(&c))).collect();
+    for step in runs {
+        let Some(pb::op::Op::Exec(exec)) = &rewrite.graph()[step].op().op else { continue };
+        let command = described(rewrite.graph(), step, COMMAND).unwrap_or_default();
+        let line = line(rewrite.graph(), step);
+        let treatment = match classify(exec) {
+            Err(NoCandidate::Unrelated) => Treatment::Unrelated,
+            Err(NoCandidate::AsWritten(reason)) => Treatment::AsWritten(reason),
+            Ok(candidate) => match assemble::run(cx, &mut rewrite, step, &candidate).await {
+                Ok(Assembled { edge, notes, treatment }) => {
+                    rewrite.replace(step.output(0), edge)?;
+                    layers.insert(step, notes);
+                    treatment
+                }
+                Err(Stop::Refused(reason)) => Treatment::AsWritten(reason),
+                Err(Stop::Failed(error)) => return Err(error),
+            },
+        };
+        steps.push(Step { line, command, treatment });
+    }
+    let (graph, root) = rewrite.finish()?;
+    Ok(Outcome { graph, root, layers, steps })
+}
+
+fn is_run(command: &str) -> bool {
+    command.get(..3).is_some_and(|word| word.eq_ignore_ascii_case("run"))
+        && command[3..].starts_with(|c: char| c.is_whitespace() || c == '<' || c == '[')
+}

@@ -1,0 +1,227 @@
+//! The operations that an assembled step consists of.
+
+use plinth_layers::resolution::{Distribution, Plan};
+use plinth_layers::steps::mounts;
+use plinth_layers::steps::payload::PayloadSpec;
+use plinth_layers::steps::record::RecordSpec;
+use plinth_layers::tree::LAYOUT;
+use plinth_proto::graph::{Edge, GraphError, NewOp, OpId, Rewrite};
+use plinth_proto::pb;
+
+use super::candidate::Candidate;
+use crate::exec::{Origin, Tool, ToolExec};
+
+/// Temporary files of the resolver: memory, since its root can't be written to.
+const TMP: &str = "/.plinth/tmp";
+
+/// How the wheels get into the build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fetch {
+    /// By the daemon, as http sources: parallel, and cached by content.
+    Daemon,
+    /// By the installer in the state before the step, with the step's own network, certificates and credentials.
+    Step,
+}
+
+/// The two outputs of a payload operation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Payload {
+    /// The layer.
+    pub(super) tree: Edge,
+    /// What is said about it.
+    pub(super) meta: Edge,
+}
+
+/// The step as the operations that stand for it see it.
+pub(super) struct Site<'a> {
+    pub(super) tool: &'a Tool,
+    pub(super) candidate: &'a Candidate,
+    /// The step's inputs in the graph that is made.
+    pub(super) inputs: &'a [Edge],
+    pub(super) origin: Origin,
+}
+
+impl Site<'_> {
+    /// The state before the step.
+    pub(super) fn before(&self) -> Edge {
+        self.inputs[self.candidate.exec.mounts[self.candidate.root].input as usize]
+    }
+
+    /// An operation that sees what the step would see: environment, user, directory, network, mounts.
+    fn in_place(&self, args: Vec<String>) -> ToolExec {
+        let mut exec = ToolExec::new(self.tool, self.before(), args);
+        let own = &self.candidate.exec;
+        let op = exec.op_mut();
+        let args = op.meta.as_mut().map(|meta| std::mem::take(&mut meta.args)).unwrap_or_default();
+        let mut meta = own.meta.clone().unwrap_or_default();
+        meta.args = args;
+        meta.remove_mount_stubs_recursive = true;
+        meta.env.retain(|entry| !entry.starts_with("TMPDIR="));
+        meta.env.push(format!("TMPDIR={TMP}"));
+        op.meta = Some(meta);
+        op.network = own.network;
+        op.secretenv.clone_from(&own.secretenv);
+        for (at, mount) in own.mounts.iter().enumerate().filter(|(at, _)| *at != self.candidate.root) {
+            debug_assert_ne!(at, self.candidate.root);
+            let edge = usize::try_from(mount.input).ok().and_then(|input| self.inputs.get(input)).copied();
+            exec.take_over(mount, edge);
+        }
+        exec.tmpfs(TMP);
+        exec
+    }
+
+    /// Finds out what the step would install.
+    pub(super) fn resolve(&self, rewrite: &mut Rewrite, warm: Option<Edge>) -> Result<Edge, GraphError> {
+        let args = std::iter::once("resolve".to_owned()).chain(self.candidate.argv.iter().cloned()).collect();
+        let mut exec = self.in_place(args);
+        if let Some(warm) = warm {
+            exec.read(mounts::PYCACHE, warm, "");
+        }
+        let out = exec.output(mounts::OUT);
+        Ok(exec.add(rewrite, "[plinth] resolve".to_owned(), &self.origin)?.output(out))
+    }
+
+    /// Fetches all wheels as the step would.
+    pub(super) fn fetch(&self, rewrite: &mut Rewrite, resolution: Edge) -> Result<Edge, GraphError> {
+        let mut exec = self.in_place(vec!["fetch".to_owned()]);
+        exec.read(mounts::RESOLUTION, resolution, "");
+        let out = exec.output(mounts::OUT);
+        Ok(exec.add(rewrite, "[plinth] fetch".to_owned(), &self.origin)?.output(out))
+    }
+
+    /// Removes what the installer would remove first; the result continues the state before.
+    pub(super) fn remove(&self, rewrite: &mut Rewrite, resolution: Edge, names: &str) -> Result<Edge, GraphError> {
+        let mut exec = ToolExec::new(self.tool, self.before(), ["remove".to_owned()]).keeping_root();
+        exec.read(mounts::RESOLUTION, resolution, "");
+        Ok(exec.add(rewrite, format!("[plinth] remove {names}"), &self.origin)?.output(0))
+    }
+
+    /// Everything that differs from install to install: record and tail layer.
+    pub(super) fn record(
+        &self,
+        rewrite: &mut Rewrite,
+        state: Edge,
+        resolution: Edge,
+        payloads: &[Payload],
+        tail: &[usize],
+        evidence: &[Edge],
+    ) -> Result<Record, GraphError> {
+        let make = |step: &str| {
+            let spec = RecordSpec { layout: LAYOUT, tail: tail.to_vec() };
+            let spec = serde_json::to_string(&spec).unwrap_or_default();
+            let mut exec = ToolExec::new(self.tool, state, [step.to_owned(), spec]);
+            exec.read(mounts::RESOLUTION, resolution, "");
+            for (i, payload) in payloads.iter().enumerate() {
+                exec.read(&format!("{}/{i}", mounts::METAS), payload.meta, "");
+            }
+            for i in tail {
+                exec.read(&format!("{}/{i}", mounts::TREES), payloads[*i].tree, "");
+            }
+            for (i, edge) in evidence.iter().enumerate() {
+                exec.read(&format!("{}/{i}", mounts::EVIDENCE), *edge, "");
+            }
+            exec
+        };
+        let mut exec = make("record");
+        let record = exec.output(mounts::RECORD);
+        let tail_output = exec.output(mounts::TAIL);
+        let op = exec.add(rewrite, "[plinth] record".to_owned(), &self.origin)?;
+        let mut exec = make("why");
+        exec.tmpfs(mounts::RECORD);
+        exec.tmpfs(mounts::TAIL);
+        let status = exec.output(mounts::STATUS);
+        let why = exec.add(rewrite, "[plinth] why not".to_owned(), &self.origin)?;
+        Ok(Record { record: op.output(record), tail: op.output(tail_output), why: why.output(status) })
+    }
+}
+
+/// The outputs of the record operation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Record {
+    pub(super) record: Edge,
+    pub(super) tail: Edge,
+    /// The verdict, only evaluated when the record operation refused.
+    pub(super) why: Edge,
+}
+
+/// What compiles the byte code of a payload.
+pub(super) struct Compiler<'a> {
+    /// Interpreter and scheme.
+    pub(super) plan: &'a Plan,
+    /// The state that the interpreter runs in.
+    pub(super) interpreter: Edge,
+    /// Its warm byte code.
+    pub(super) warm: Option<Edge>,
+}
+
+/// One wheel into its payload. Nothing of the step goes in: the same wheel is the same operation in every service.
+pub(super) fn payload(
+    rewrite: &mut Rewrite,
+    tool: &Tool,
+    with: &Compiler<'_>,
+    wheel: &Distribution,
+    fetched: Option<Edge>,
+    origin: &Origin,
+) -> Result<Payload, GraphError> {
+    let mut compiler = with.plan.interpreter.clone();
+    compiler.fingerprint.clear();
+    let spec = PayloadSpec {
+        layout: LAYOUT,
+        name: wheel.name.clone(),
+        version: wheel.version.clone(),
+        filename: wheel.filename.clone(),
+        sha256: wheel.sha256.clone(),
+        scheme: with.plan.scheme.clone(),
+        interpreter: compiler,
+    };
+    let mut exec = ToolExec::new(tool, with.interpreter, ["payload".to_owned(), serde_json::to_string(&spec).unwrap_or_default()]);
+    let source = match fetched {
+        Some(edge) => edge,
+        None => http_source(rewrite, wheel, origin)?.output(0),
+    };
+    exec.read(mounts::WHEEL, source, "");
+    if let Some(warm) = with.warm {
+        exec.read(mounts::PYCACHE, warm, "");
+    }
+    let tree = exec.output(mounts::OUT);
+    let meta = exec.output(mounts::META);
+    let op = exec.add(rewrite, format!("[plinth] {} {}", wheel.name, wheel.version), origin)?;
+    Ok(Payload { tree: op.output(tree), meta: op.output(meta) })
+}
+
+/// The wheel itself, by checksum: no request is made while its payload is in the cache.
+fn http_source(rewrite: &mut Rewrite, wheel: &Distribution, origin: &Origin) -> Result<OpId, GraphError> {
+    let source = pb::SourceOp {
+        identifier: wheel.url.clone(),
+        attrs: [
+            ("http.checksum".to_owned(), format!("sha256:{}", wheel.sha256)),
+            ("http.filename".to_owned(), wheel.filename.clone()),
+        ]
+        .into(),
+    };
+    let op = pb::Op {
+        constraints: Some(pb::WorkerConstraints::default()),
+        op: Some(pb::op::Op::Source(source)),
+        ..Default::default()
+    };
+    let metadata = origin.metadata(format!("[plinth] fetch {}", wheel.filename));
+    rewrite.add(NewOp { op, inputs: Vec::new(), metadata, like: origin.op })
+}
+
+/// Byte code that makes the interpreter of an image start fast.
+pub(super) fn warm(rewrite: &mut Rewrite, tool: &Tool, image: Edge, interpreter: &str) -> Result<Edge, GraphError> {
+    let mut exec = ToolExec::new(tool, image, ["warm".to_owned(), interpreter.to_owned()]);
+    let out = exec.output(mounts::OUT);
+    Ok(exec.add(rewrite, "[plinth] warm up the interpreter".to_owned(), &Origin::default())?.output(out))
+}
+
+/// All layers on top of the state before.
+pub(super) fn merge(rewrite: &mut Rewrite, inputs: Vec<Edge>, name: String, origin: &Origin) -> Result<Edge, GraphError> {
+    let merge = pb::MergeOp { inputs: (0..inputs.len() as i64).map(|input| pb::MergeInput { input }).collect() };
+    let op = pb::Op {
+        constraints: Some(pb::WorkerConstraints::default()),
+        op: Some(pb::op::Op::Merge(merge)),
+        ..Default::default()
+    };
+    Ok(rewrite.add(NewOp { op, inputs, metadata: origin.metadata(name), like: origin.op })?.output(0))
+}

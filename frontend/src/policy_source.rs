@@ -1,0 +1,165 @@
+//! Where the policy comes from. The first of these that has one:
+//!
+//! 1. the named context `plinth`,
+//! 2. `plinth.toml` beside the Dockerfile,
+//! 3. `plinth.toml` at the root of the build context,
+//! 4. `/plinth.toml` of the frontend image (an organisation's own `FROM plinth` image).
+//!
+//! No policy is fine: then no base is substituted.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use plinth_proto::{Digest, canonical, pb};
+
+use crate::bridge::Bridge;
+use crate::error::BuildError;
+use crate::exec::CUSTOM_NAME;
+use crate::policy::Policy;
+use crate::request::Request;
+
+/// Name of the file, wherever it is.
+const FILE: &str = "plinth.toml";
+/// Where an organisation's frontend image has it.
+const BAKED: &str = "/plinth.toml";
+/// A policy is written by people.
+const LIMIT: u64 = 1 << 20;
+
+/// A policy with its text, so that errors can show the line.
+pub struct Found {
+    /// The policy.
+    pub policy: Policy,
+    /// Where it was found, for messages: `plinth.toml`, `plinth.toml (named context)`, …
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// Finds and reads the policy of a build.
+///
+/// # Errors
+/// If there is one that can't be read or doesn't parse: building without it would build something else.
+pub async fn find(
+    bridge: &Bridge,
+    request: &Request,
+    inputs: &BTreeMap<String, Bytes>,
+) -> Result<Option<Found>, BuildError> {
+    if let Some(context) = request.opt("context:plinth") {
+        let definition = named(context, request, inputs)?;
+        let text = read(bridge, definition, FILE).await?.ok_or_else(|| {
+            BuildError::invalid(format!("the named context `plinth` ({context}) holds no {FILE}; put one at its root"))
+        })?;
+        return parse(text, format!("{FILE} (named context)")).map(Some);
+    }
+    let beside = beside_dockerfile(request);
+    // A remote context is not read here: its Dockerfile, and what lies beside it, are upstream's to fetch.
+    if !is_remote(request) {
+        let dockerfile = request.opt("dockerfilekey").unwrap_or("dockerfile");
+        let context = request.opt("contextkey").unwrap_or("context");
+        let places = [(dockerfile, "dockerfile", beside), (context, "context", FILE.to_owned())];
+        for (local, input, path) in places {
+            let definition = match inputs.get(input) {
+                Some(definition) => definition.clone(),
+                None => local_definition(request, local, &path)?,
+            };
+            // A local directory that the client doesn't share is no place to look in.
+            if let Ok(Some(text)) = read(bridge, definition, &path).await {
+                return parse(text, path).map(Some);
+            }
+        }
+    }
+    match std::fs::read(BAKED) {
+        Ok(text) => parse(text, format!("{BAKED} of the frontend image")).map(Some),
+        Err(_) => Ok(None),
+    }
+}
+
+fn parse(text: Vec<u8>, name: String) -> Result<Found, BuildError> {
+    let text = String::from_utf8(text).map_err(|e| {
+        let line = 1 + e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count();
+        BuildError::invalid(format!("{name}:{line}: the policy is no UTF-8 text"))
+    })?;
+    match Policy::parse(&text, &name) {
+        Ok(policy) => Ok(Found { policy, name, text }),
+        Err(error) => {
+            let line = error.position.line.max(1);
+            Err(BuildError::invalid(error.to_string()).at(&name, text.as_bytes(), line..=line))
+        }
+    }
+}
+
+/// The directory of the Dockerfile, as a path in its local source.
+fn beside_dockerfile(request: &Request) -> String {
+    let dockerfile = request.opt("filename").unwrap_or("Dockerfile").trim_start_matches("./");
+    match dockerfile.rsplit_once('/') {
+        Some((directory, _)) => format!("{directory}/{FILE}"),
+        None => FILE.to_owned(),
+    }
+}
+
+fn is_remote(request: &Request) -> bool {
+    request.opt("context").is_some_and(|context| context.contains("://") || context.starts_with("git@"))
+}
+
+/// The definition of the named context.
+fn named(context: &str, request: &Request, inputs: &BTreeMap<String, Bytes>) -> Result<Bytes, BuildError> {
+    let (kind, rest) = context.split_once(':').unwrap_or((context, ""));
+    let source = |identifier: String, attrs: BTreeMap<String, String>| {
+        let name = "[plinth] load the policy".to_owned();
+        definition(pb::SourceOp { identifier, attrs }, name)
+    };
+    match kind {
+        "local" => local_definition(request, rest, FILE),
+        "input" => inputs
+            .get(rest)
+            .cloned()
+            .ok_or_else(|| BuildError::invalid(format!("the named context `plinth` has no input {rest}"))),
+        "docker-image" => {
+            let reference = crate::policy::Reference::parse(rest.trim_start_matches("//"))
+                .map_err(|e| BuildError::invalid(format!("the named context `plinth`: {e}")))?;
+            source(format!("docker-image://{}", reference.canonical()), BTreeMap::new())
+        }
+        "http" | "https" => source(context.to_owned(), [("http.filename".to_owned(), FILE.to_owned())].into()),
+        _ => Err(BuildError::invalid(format!(
+            "the named context `plinth` is of the kind `{kind}`, from which no policy is read; use a directory, an image or a URL of the file"
+        ))),
+    }
+}
+
+/// One file of a directory that the client shares.
+fn local_definition(request: &Request, name: &str, path: &str) -> Result<Bytes, BuildError> {
+    let session = request.opt(&format!("local-sessionid:{name}")).unwrap_or(&request.session);
+    let json = |list: &[&str]| serde_json::to_string(list).unwrap_or_default();
+    let attrs = [
+        ("local.session".to_owned(), session.to_owned()),
+        ("local.followpaths".to_owned(), json(&[path])),
+        // Shares no transfer state with the other loads of this directory: they ask for other files.
+        ("local.sharedkeyhint".to_owned(), format!("{name}-{FILE}")),
+        ("local.differ".to_owned(), "none".to_owned()),
+    ];
+    let source = pb::SourceOp { identifier: format!("local://{name}"), attrs: attrs.into() };
+    definition(source, format!("[internal] load {FILE}"))
+}
+
+/// A definition of one source.
+fn definition(source: pb::SourceOp, name: String) -> Result<Bytes, BuildError> {
+    let broken = |e| BuildError::internal(format!("a source of the policy can't be encoded: {e}"));
+    let op = pb::Op {
+        constraints: Some(pb::WorkerConstraints::default()),
+        op: Some(pb::op::Op::Source(source)),
+        ..Default::default()
+    };
+    let op = canonical::encode(&op).map_err(broken)?;
+    let digest = Digest::of(&op).to_string();
+    let terminal = pb::Op { inputs: vec![pb::Input { digest: digest.clone(), index: 0 }], ..Default::default() };
+    let terminal = canonical::encode(&terminal).map_err(broken)?;
+    let metadata = pb::OpMetadata { description: [(CUSTOM_NAME.to_owned(), name)].into(), ..Default::default() };
+    let metadata = [(digest, metadata), (Digest::of(&terminal).to_string(), pb::OpMetadata::default())];
+    let definition = pb::Definition { def: vec![op, terminal], metadata: metadata.into(), source: None };
+    canonical::encode(&definition).map_err(broken)
+}
+
+async fn read(bridge: &Bridge, definition: Bytes, path: &str) -> Result<Option<Vec<u8>>, BuildError> {
+    let solved = bridge.solve_definition(definition, false).await?;
+    bridge.read_optional(&solved, path, LIMIT).await
+}
