@@ -75,7 +75,12 @@ fn edge(digest: Digest, index: i64) -> pb::Input {
 
 fn op(kind: Kind, inputs: &[Digest]) -> pb::Op {
     let constraints = Some(pb::WorkerConstraints::default());
-    pb::Op { inputs: inputs.iter().map(|d| edge(*d, 0)).collect(), op: Some(kind), constraints, platform: None }
+    pb::Op {
+        inputs: inputs.iter().map(|d| edge(*d, 0)).collect(),
+        op: Some(kind),
+        constraints,
+        platform: None,
+    }
 }
 
 fn encoded(kind: Kind, inputs: &[Digest]) -> Vec<u8> {
@@ -96,7 +101,8 @@ fn run(command: &str, mounts: Vec<pb::Mount>) -> Kind {
 }
 
 fn copy(input: i64, secondary_input: i64, output: i64) -> pb::FileAction {
-    let by_name = pb::user_opt::User::ByName(pb::NamedUserOpt { name: "app".to_owned(), input: input.max(0) });
+    let by_name =
+        pb::user_opt::User::ByName(pb::NamedUserOpt { name: "app".to_owned(), input: input.max(0) });
     let user = Some(pb::UserOpt { user: Some(by_name) });
     let copy = pb::FileActionCopy { owner: Some(pb::ChownOpt { user, group: None }), ..Default::default() };
     pb::FileAction { input, secondary_input, output, action: Some(pb::file_action::Action::Copy(copy)) }
@@ -157,7 +163,8 @@ fn unknown_ops_and_fields_survive() {
     let mut odd = encoded(run("true", vec![mount(0, "/", 0)]), &[base]);
     odd.extend(UNKNOWN);
     let odd = writer.op(odd);
-    let mut future = pb::Op { inputs: vec![edge(odd, 0), edge(base, 3)], ..Default::default() }.encode_to_vec();
+    let mut future =
+        pb::Op { inputs: vec![edge(odd, 0), edge(base, 3)], ..Default::default() }.encode_to_vec();
     future.extend(FUTURE_OP);
     let future = writer.op(future);
     writer.terminal(future);
@@ -228,9 +235,8 @@ fn every_state_can_be_marshalled_on_the_way() {
 
     // b runs as it is, and something is merged on top; the error of that belongs to b's line.
     let after = rewrite.as_written(steps[2]).unwrap();
-    let merge = Kind::Merge(pb::MergeOp {
-        inputs: vec![pb::MergeInput { input: 0 }, pb::MergeInput { input: 1 }],
-    });
+    let merge =
+        Kind::Merge(pb::MergeOp { inputs: vec![pb::MergeInput { input: 0 }, pb::MergeInput { input: 1 }] });
     let inputs = vec![after.output(0), other];
     let new = NewOp { op: op(merge, &[]), inputs, like: Some(steps[2]), ..Default::default() };
     let merge = rewrite.add(new).unwrap();
@@ -266,7 +272,10 @@ fn changes_that_come_too_late_are_refused() {
     rewrite.current_inputs(steps[2]).unwrap();
     assert_eq!(rewrite.replace(steps[0].output(0), other), Err(GraphError::Settled { op: base }));
     assert_eq!(rewrite.set_input(steps[1], 0, other), Err(GraphError::Settled { op: a }));
-    assert_eq!(rewrite.set_chain_input(steps[1], steps[0].output(0), other), Err(GraphError::Settled { op: a }));
+    assert_eq!(
+        rewrite.set_chain_input(steps[1], steps[0].output(0), other),
+        Err(GraphError::Settled { op: a })
+    );
     rewrite.set_input(steps[2], 0, other).unwrap();
     assert!(matches!(rewrite.set_input(steps[2], 1, other), Err(GraphError::InputCount { .. })));
     let (graph, root) = rewrite.finish().unwrap();
@@ -396,7 +405,11 @@ fn what_is_no_definition_is_refused() {
         format!("op 0 of the definition uses {:?}, which is none of the ops before it", base.to_string())
     );
     writer.ops[0] = b"\xff".to_vec();
-    assert!(message(&writer).starts_with("op 0 of the definition can't be decoded: "), "{}", message(&writer));
+    assert!(
+        message(&writer).starts_with("op 0 of the definition can't be decoded: "),
+        "{}",
+        message(&writer)
+    );
 
     let mut future = pb::Op { inputs: vec![edge(base, 0)], ..Default::default() }.encode_to_vec();
     future.extend(FUTURE_OP);
@@ -410,13 +423,20 @@ fn what_is_no_definition_is_refused() {
     );
     let negative = pb::Op { inputs: vec![edge(base, -1)], ..Default::default() }.encode_to_vec();
     let last = Writer { ops: vec![encoded(image("base"), &[]), negative], ..Default::default() };
-    assert_eq!(message(&last), format!("op 1 of the definition uses output -1 of {base}, outputs count from 0"));
+    assert_eq!(
+        message(&last),
+        format!("op 1 of the definition uses output -1 of {base}, outputs count from 0")
+    );
 
     let large = Bytes::from(vec![0; MAX_BYTES + 1]);
     let size = GraphError::TooLarge { size: MAX_BYTES + 1, limit: MAX_BYTES, unit: "bytes" };
     assert_eq!(Graph::decode(large).unwrap_err(), size);
-    assert!(Graph::decode(&b"\x0a\x7f"[..]).unwrap_err().to_string().ends_with("the message ends inside a field"));
-    assert!(Graph::decode(&b"\x08\x7f"[..]).unwrap_err().to_string().ends_with("a number where bytes should be"));
+    assert!(
+        Graph::decode(&b"\x0a\x7f"[..]).unwrap_err().to_string().ends_with("the message ends inside a field")
+    );
+    assert!(
+        Graph::decode(&b"\x08\x7f"[..]).unwrap_err().to_string().ends_with("a number where bytes should be")
+    );
 }
 
 #[test]
@@ -431,7 +451,10 @@ fn a_definition_knows_its_limit() {
     assert_eq!(size, writer.finish().len());
     assert!(definition.clone().checked(MAX_BYTES - size).is_ok());
     let limit = size - 1;
-    assert_eq!(definition.checked(MAX_BYTES - limit), Err(GraphError::TooLarge { size, limit, unit: "bytes" }));
+    assert_eq!(
+        definition.checked(MAX_BYTES - limit),
+        Err(GraphError::TooLarge { size, limit, unit: "bytes" })
+    );
 }
 
 /// A long chain neither overflows the stack nor takes quadratic time.
@@ -490,7 +513,8 @@ fn arbitrary(recipes: &[Recipe]) -> Writer {
         let platform = Some(pb::Platform { os: i.to_string(), ..Default::default() });
         let future = kind.is_none();
         let constraints = Some(pb::WorkerConstraints::default());
-        let mut bytes = canonical::encode(&pb::Op { inputs, op: kind, platform, constraints }).unwrap().to_vec();
+        let mut bytes =
+            canonical::encode(&pb::Op { inputs, op: kind, platform, constraints }).unwrap().to_vec();
         if future {
             bytes.extend(FUTURE_OP);
         }
