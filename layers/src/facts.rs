@@ -3,6 +3,18 @@
 //! Read from the files of an image and never from its name. Base substitution compares the facts of the
 //! original base with those of the master; the pip pass uses them to find an interpreter that can compile.
 
+mod elf;
+mod os;
+mod python;
+mod rootfs;
+
+pub use elf::libc_of;
+pub use os::{node_version, os_release};
+pub use python::{FingerprintError, find_pythons, fingerprint};
+pub use rootfs::RootFs;
+
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 /// Facts about one root file system, written by `plinth step probe` as [`Facts::FILE`].
@@ -27,6 +39,22 @@ impl Facts {
     pub const FORMAT: u32 = 1;
     /// Name of the file in the output directory of `plinth step probe`.
     pub const FILE: &str = "facts.json";
+
+    /// Reads the facts of a root file system. Nothing of it is run, and no symlink leads out of it.
+    ///
+    /// `path_env` is the image's PATH. What is absent or can't be read is absent from the facts.
+    pub fn read(root: &Path, path_env: &str) -> Self {
+        let root = RootFs::new(root);
+        let (os_id, os_version) = os_release(&root);
+        Self {
+            format: Self::FORMAT,
+            os_id,
+            os_version,
+            libc: libc_of(&root),
+            pythons: find_pythons(&root, path_env),
+            node: node_version(&root, path_env),
+        }
+    }
 }
 
 /// C library family.

@@ -1,1 +1,65 @@
-//! pip.
+//! pip: what a command line, its environment, its configuration and its requirements files mean.
+//!
+//! Everything here answers one question: is this `pip install` understood so exactly that its result can
+//! be put together without running it? Whatever is not on a list is [`NotUnderstood`], and the step then
+//! runs as written.
+
+mod command;
+mod env;
+mod launcher;
+mod options;
+mod report;
+mod requirement;
+mod requirements;
+
+pub use command::{PipCommand, Program, Tool};
+pub use env::check_environment;
+pub use launcher::{Launcher, find_launcher};
+pub use options::{Effect, OptionSpec};
+pub use report::{Report, ReportItem};
+pub use requirement::check_requirement;
+pub use requirements::{Files, FoundOptions, LocalFiles, read_requirements};
+
+/// The step is left as written, and this is why.
+///
+/// The text is one clause for a report: it names options and variables, never their values, since those
+/// can hold credentials.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct NotUnderstood {
+    /// The clause, such as `option --target`.
+    pub reason: String,
+}
+
+impl NotUnderstood {
+    /// A refusal with this reason.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into() }
+    }
+}
+
+/// Whether a URL, or a text that holds one, names a user: `scheme://user[:password]@host`.
+///
+/// A `${VARIABLE}` in that place counts as a user as well.
+pub fn has_credentials(text: &str) -> bool {
+    text.match_indices("://").any(|(at, separator)| {
+        let rest = &text[at + separator.len()..];
+        let end = rest.find(|c: char| matches!(c, '/' | '?' | '#') || c.is_whitespace());
+        rest[..end.unwrap_or(rest.len())].contains('@')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_credentials;
+
+    #[test]
+    fn credentials_are_seen_only_in_the_authority() {
+        for url in ["https://u:p@h/simple", "x @ https://${TOKEN}@h", "a http://h/ https://u@h"] {
+            assert!(has_credentials(url), "{url}");
+        }
+        for url in ["https://h/simple", "x @ https://h/a.whl", "https://h/p@1/x", "https://h?x@y", "a@b"] {
+            assert!(!has_credentials(url), "{url}");
+        }
+    }
+}

@@ -1,1 +1,536 @@
-//! `plinth step resolve`.
+//! `plinth step resolve`: what a pip command would install in the state before it, by pip's own answer.
+//!
+//! Runs as the same user, with the same environment, working directory and mounts as the step, on a
+//! read-only root. pip is asked by `--dry-run --report`; a small program of ours (`pip/helper.py`) runs it
+//! and reports in the same process what else decides the result: interpreter, install scheme,
+//! configuration, what is installed already. Anything that is not as the layers model it is a refusal, and
+//! a refusal is an answer, not an error.
+
+use std::io::{self, BufRead, BufReader, Read, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::{fs, thread};
+
+use serde::Deserialize;
+
+use crate::facts::fingerprint;
+use crate::pip::{
+    Launcher, LocalFiles, NotUnderstood, PipCommand, Report, Tool, check_environment, find_launcher,
+    read_requirements,
+};
+use crate::resolution::{Distribution, Interpreter, Outcome, Plan, Removal, Resolution, Scheme};
+use crate::steps::mounts;
+use crate::steps::probe::write_fixed;
+
+/// The program that runs pip.
+const HELPER: &str = include_str!("../pip/helper.py");
+/// Configuration keys without effect on files, or which the resolver takes into account.
+const CONFIG_KEYS: &[&str] = &[
+    "break-system-packages",
+    "cache-dir",
+    "cert",
+    "constraint",
+    "default-timeout",
+    "disable-pip-version-check",
+    "exists-action",
+    "extra-index-url",
+    "find-links",
+    "index-url",
+    "no-cache-dir",
+    "no-color",
+    "no-deps",
+    "no-index",
+    "no-input",
+    "no-python-version-warning",
+    "no-warn-conflicts",
+    "no-warn-script-location",
+    "only-binary",
+    "pre",
+    "prefer-binary",
+    "progress-bar",
+    "proxy",
+    "quiet",
+    "require-hashes",
+    "retries",
+    "root-user-action",
+    "timeout",
+    "trusted-host",
+    "upgrade",
+    "upgrade-strategy",
+    "verbose",
+];
+/// Bytes of the helper's answer and of pip's report: the latter holds the whole metadata of each wheel.
+const MAX_ANSWER: u64 = 256 << 20;
+
+/// The step could not be done at all.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Reading or writing files, or starting the interpreter.
+    #[error("resolve: {what}: {source}")]
+    Io {
+        /// What was being done.
+        what: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+fn io(what: &'static str) -> impl FnOnce(io::Error) -> Error {
+    move |source| Error::Io { what, source }
+}
+
+/// What a resolution is asked of: the command and the process state it would run in.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The command as the kernel gets it.
+    pub argv: Vec<String>,
+    /// Its whole environment.
+    pub env: Vec<(String, String)>,
+    /// Its working directory, absolute.
+    pub cwd: PathBuf,
+}
+
+/// Resolves the command in this process's environment and working directory, and writes
+/// [`Resolution::FILE`] to `out`.
+///
+/// # Errors
+/// [`Error`] if files can't be written or the interpreter can't be started. A command that is not
+/// understood, or that pip can't resolve, is [`Outcome::Refuse`].
+pub fn run(argv: &[String], out: &Path) -> Result<(), Error> {
+    let mut env = Vec::new();
+    let mut resolution = None;
+    for (name, value) in std::env::vars_os() {
+        match (name.into_string(), value.into_string()) {
+            (Ok(name), Ok(value)) => env.push((name, value)),
+            _ => resolution = Some(refuse(NotUnderstood::new("an environment that is not UTF-8"))),
+        }
+    }
+    let resolution = match resolution {
+        Some(resolution) => resolution,
+        None => {
+            let cwd = std::env::current_dir().map_err(io("working directory"))?;
+            resolve(&Context { argv: argv.to_vec(), env, cwd })?
+        }
+    };
+    let mut text =
+        serde_json::to_string_pretty(&resolution).map_err(io::Error::from).map_err(io("encode"))?;
+    text.push('\n');
+    write_fixed(&out.join(Resolution::FILE), text.as_bytes()).map_err(io("write the resolution"))
+}
+
+/// Resolves a command in a given state.
+///
+/// # Errors
+/// As for [`run`].
+pub fn resolve(context: &Context) -> Result<Resolution, Error> {
+    let (command, launcher) = match prepare(context) {
+        Ok(prepared) => prepared,
+        Err(reason) => return Ok(refuse(reason)),
+    };
+    let scratch = tempfile::tempdir().map_err(io("make a temporary directory"))?;
+    let ran = ask(context, &command, &launcher, scratch.path())?;
+    Ok(match judge(&command, &launcher, scratch.path(), &ran) {
+        Ok(plan) => Resolution { format: Resolution::FORMAT, outcome: Outcome::Assemble(Box::new(plan)) },
+        Err(reason) => refuse(reason),
+    })
+}
+
+fn refuse(reason: NotUnderstood) -> Resolution {
+    Resolution { format: Resolution::FORMAT, outcome: Outcome::Refuse { reason: reason.reason } }
+}
+
+/// Everything that can be refused without starting an interpreter.
+fn prepare(context: &Context) -> Result<(PipCommand, Launcher), NotUnderstood> {
+    let command = PipCommand::parse(&context.argv)?;
+    if command.tool == Tool::Uv {
+        return Err(NotUnderstood::new("uv is not assembled yet"));
+    }
+    check_environment(&context.env)?;
+    let mut files = LocalFiles { cwd: &context.cwd, env: &context.env };
+    let constraints = command.constraint_files.iter().map(|file| (file.clone(), true));
+    let requirements = command.requirement_files.iter().map(|file| (file.clone(), false));
+    read_requirements(&mut files, &constraints.chain(requirements).collect::<Vec<_>>())?;
+    let path = context.env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_str());
+    let launcher = find_launcher(&command, path.unwrap_or_default())?;
+    if launcher.script.is_none() {
+        // `-m` looks in the working directory first.
+        for name in ["pip", "pip.py", "runpy.py", "pkgutil.py"] {
+            if context.cwd.join(name).exists() {
+                return Err(NotUnderstood::new("a module in the working directory that shadows pip"));
+            }
+        }
+    }
+    Ok((command, launcher))
+}
+
+/// How the interpreter ended.
+struct Ran {
+    ok: bool,
+    last_error: Option<String>,
+}
+
+fn ask(context: &Context, command: &PipCommand, launcher: &Launcher, scratch: &Path) -> Result<Ran, Error> {
+    let program = scratch.join("main.py");
+    fs::write(&program, HELPER).map_err(io("write the helper"))?;
+    let (general, install) = command.arguments.split_at(command.install_at + 1);
+    let mut child = Command::new(&launcher.interpreter);
+    child
+        .args(&launcher.flags)
+        .arg(&program)
+        .arg(scratch.join("answer.json"))
+        .arg(launcher.script.as_deref().unwrap_or_default())
+        .args(general)
+        // pip decides on a user install by whether it may write, which it may not here.
+        .args(["--no-user", "--dry-run", "--report"])
+        .arg(scratch.join("report.json"))
+        .args(install)
+        .env_clear()
+        .envs(context.env.iter().map(|(name, value)| (name, value)))
+        .current_dir(&context.cwd)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    // Images come without byte code for the standard library, and making it takes longer than resolving.
+    if Path::new(mounts::PYCACHE).is_dir() {
+        child.env("PYTHONPYCACHEPREFIX", mounts::PYCACHE);
+    }
+    let mut child = match child.spawn() {
+        Ok(child) => child,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(Ran { ok: false, last_error: Some("its interpreter is not there".to_owned()) });
+        }
+        Err(error) => return Err(io("start the interpreter")(error)),
+    };
+    let out = child.stdout.take().map(|pipe| thread::spawn(move || echo(pipe)));
+    let last_error = child.stderr.take().and_then(|pipe| echo(pipe));
+    if let Some(out) = out {
+        let _ = out.join();
+    }
+    let status = child.wait().map_err(io("wait for the interpreter"))?;
+    Ok(Ran { ok: status.success(), last_error })
+}
+
+/// Passes the output on to stderr (stdout may be somebody's data) and keeps the last error line.
+fn echo(pipe: impl Read) -> Option<String> {
+    let mut last = None;
+    let mut reader = BufReader::new(pipe);
+    let mut line = Vec::new();
+    while reader.by_ref().take(1 << 16).read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+        let _ = io::stderr().write_all(&line);
+        let text = String::from_utf8_lossy(&line);
+        if let Some((_, message)) = text.split_once("ERROR: ") {
+            last = Some(without_urls(message));
+        }
+        line.clear();
+    }
+    last
+}
+
+/// One line without URLs, control characters and paths of this run.
+fn without_urls(text: &str) -> String {
+    let words = text.split_whitespace().filter(|word| !word.contains("://") && !word.contains("/tmp"));
+    let line = words.collect::<Vec<_>>().join(" ");
+    line.chars().filter(|c| !c.is_control()).take(300).collect()
+}
+
+/// What `pip/helper.py` writes.
+#[derive(Deserialize)]
+struct Answer {
+    code: i64,
+    error: Option<String>,
+    executable: String,
+    implementation: String,
+    #[serde(flatten)]
+    described: Option<Described>,
+    #[serde(flatten)]
+    concluded: Option<Concluded>,
+}
+
+#[derive(Deserialize)]
+struct Described {
+    version: String,
+    cache_tag: String,
+    abi: String,
+    magic: String,
+    prefix: String,
+    optimize: u8,
+    stdlib: String,
+    umask: u32,
+    root: bool,
+    pip_version: String,
+    pip_directory: String,
+    scheme: Scheme,
+    real: Scheme,
+    sites: Vec<String>,
+    customized: Vec<String>,
+    externally_managed: bool,
+    config: Vec<ConfigItem>,
+    netrc: bool,
+}
+
+#[derive(Deserialize)]
+struct ConfigItem {
+    key: String,
+    set: bool,
+    credentials: bool,
+}
+
+#[derive(Deserialize)]
+struct Concluded {
+    order: Vec<OrderItem>,
+    installed: Vec<InstalledItem>,
+    satisfied: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct OrderItem {
+    name: String,
+    replaces: bool,
+}
+
+#[derive(Deserialize)]
+struct InstalledItem {
+    name: String,
+    canonical: String,
+    version: String,
+    location: String,
+    info: String,
+    local: bool,
+    user: bool,
+}
+
+fn judge(
+    command: &PipCommand,
+    launcher: &Launcher,
+    scratch: &Path,
+    ran: &Ran,
+) -> Result<Plan, NotUnderstood> {
+    let unresolved = || {
+        let why = ran.last_error.as_deref().unwrap_or("no reason given");
+        NotUnderstood::new(format!("pip could not resolve it: {why}"))
+    };
+    let Some(text) = read_limited(&scratch.join("answer.json")).filter(|_| ran.ok) else {
+        return Err(unresolved());
+    };
+    let answer: Answer = serde_json::from_str(&text).map_err(|_| unresolved())?;
+    let Some(described) = answer.described else {
+        return Err(NotUnderstood::new("a pip or Python of an unknown kind"));
+    };
+    if answer.implementation != "cpython" {
+        return Err(NotUnderstood::new("an interpreter other than CPython"));
+    }
+    if answer.executable != launcher.interpreter {
+        return Err(NotUnderstood::new("an interpreter that is started through another program"));
+    }
+    check_state(command, &described)?;
+    if answer.code != 0 {
+        return Err(unresolved());
+    }
+    let (None, Some(concluded)) = (answer.error, answer.concluded) else {
+        return Err(NotUnderstood::new("a pip whose resolver is not known"));
+    };
+    let report = read_limited(&scratch.join("report.json"));
+    let report = Report::parse(&report.ok_or_else(|| NotUnderstood::new("no report from pip"))?)?;
+    let install = in_order(&report, &concluded, &described)?;
+    let remove = removals(&concluded, &described)?;
+    Ok(Plan {
+        installer: "pip".to_owned(),
+        installer_version: described.pip_version.clone(),
+        interpreter: interpreter(launcher, &described)?,
+        scheme: described.scheme,
+        install,
+        remove,
+        satisfied: concluded.satisfied,
+    })
+}
+
+fn read_limited(path: &Path) -> Option<String> {
+    let mut text = String::new();
+    let file = fs::File::open(path).ok()?;
+    let size = file.take(MAX_ANSWER).read_to_string(&mut text).ok()?;
+    ((size as u64) < MAX_ANSWER).then_some(text)
+}
+
+/// Refuses states in which pip does something that the layers do not model.
+fn check_state(command: &PipCommand, facts: &Described) -> Result<(), NotUnderstood> {
+    let refused = |what: &str| Err(NotUnderstood::new(what));
+    if !facts.root {
+        return refused("an install by a user other than root");
+    }
+    if facts.umask != 0o022 {
+        return refused("an unusual umask");
+    }
+    if facts.optimize != 0 {
+        return refused("an optimising interpreter");
+    }
+    if facts.version.contains('-') || facts.cache_tag.is_empty() || facts.abi.is_empty() {
+        return refused("an unreleased or unusual interpreter");
+    }
+    if pip_version(&facts.pip_version) < (22, 2) {
+        return refused("a pip before 22.2");
+    }
+    for item in &facts.config {
+        let Some((section, key)) = item.key.rsplit_once('.') else {
+            return refused("a pip configuration of another form");
+        };
+        if !matches!(section, "global" | "install" | ":env:") {
+            continue;
+        }
+        if item.credentials {
+            return refused("the index needs credentials");
+        }
+        // The configuration file's own place, and what says no to something.
+        let harmless = (section == ":env:" && key == "config-file")
+            || (!item.set && matches!(key, "user" | "require-virtualenv"));
+        if !harmless && !CONFIG_KEYS.contains(&key) {
+            let plain = key.len() < 40 && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            let key = if plain { key } else { "of an unusual name" };
+            return refused(&format!("pip configuration key {key}"));
+        }
+    }
+    if facts.netrc {
+        return refused("a netrc file, so the index may need credentials");
+    }
+    let allowed = command.has("--break-system-packages")
+        || facts.config.iter().any(|item| item.key.ends_with(".break-system-packages") && item.set);
+    // pip looks for the marker since 23.0; before, it is not asked for.
+    if facts.externally_managed && !allowed && pip_version(&facts.pip_version) >= (23, 0) {
+        return refused("an externally managed interpreter");
+    }
+    if facts.customized.iter().any(|file| Path::new(file).parent() != Some(Path::new(&facts.stdlib))) {
+        return refused("a sitecustomize or usercustomize module");
+    }
+    let ours = [&facts.scheme.purelib, &facts.scheme.platlib].into_iter().chain(&facts.sites);
+    if !ours.into_iter().any(|site| *site == facts.pip_directory) {
+        return refused("a pip outside of its interpreter's site-packages");
+    }
+    if facts.scheme.headers.is_empty() || facts.scheme != facts.real {
+        return refused("an install prefix that is reached through a symlink");
+    }
+    let paths = [
+        &facts.scheme.purelib,
+        &facts.scheme.platlib,
+        &facts.scheme.headers,
+        &facts.scheme.scripts,
+        &facts.scheme.data,
+    ];
+    if paths.into_iter().any(|path| !path.starts_with('/')) {
+        return refused("a relative install prefix");
+    }
+    Ok(())
+}
+
+/// Major and minor.
+fn pip_version(version: &str) -> (u32, u32) {
+    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+}
+
+/// The report's distributions in the order in which pip would install them.
+fn in_order(
+    report: &Report,
+    concluded: &Concluded,
+    facts: &Described,
+) -> Result<Vec<Distribution>, NotUnderstood> {
+    let origin = pip_version(&facts.pip_version) >= (23, 1);
+    let mut found = Vec::new();
+    for item in &report.install {
+        found.push((canonical(&item.metadata.name), item.distribution(origin)?));
+    }
+    let mut ordered = Vec::new();
+    for item in &concluded.order {
+        let Some(at) = found.iter().position(|(name, _)| *name == item.name) else {
+            return Err(NotUnderstood::new("a pip report that differs from its resolution"));
+        };
+        ordered.push(found.swap_remove(at).1);
+    }
+    if !found.is_empty() {
+        return Err(NotUnderstood::new("a pip report that differs from its resolution"));
+    }
+    Ok(ordered)
+}
+
+/// Normalised name (PEP 503).
+fn canonical(name: &str) -> String {
+    let mut out = String::new();
+    for letter in name.chars() {
+        let letter = if matches!(letter, '-' | '_' | '.') { '-' } else { letter.to_ascii_lowercase() };
+        if letter != '-' || !out.ends_with('-') {
+            out.push(letter);
+        }
+    }
+    out
+}
+
+/// What pip would uninstall first.
+fn removals(concluded: &Concluded, facts: &Described) -> Result<Vec<Removal>, NotUnderstood> {
+    let mut removals = Vec::new();
+    for item in &concluded.order {
+        let mut there = concluded.installed.iter().filter(|dist| dist.canonical == item.name);
+        let first = there.next();
+        if there.next().is_some() {
+            return Err(NotUnderstood::new(format!("{} is installed twice", item.name)));
+        }
+        let Some(dist) = first else {
+            if item.replaces {
+                return Err(NotUnderstood::new(format!("{} is replaced but not found", item.name)));
+            }
+            continue;
+        };
+        if !item.replaces {
+            return Err(NotUnderstood::new(format!("{} would be installed over another", item.name)));
+        }
+        if !dist.local {
+            // pip leaves it where it is.
+            continue;
+        }
+        let understood = dist.info.ends_with(".dist-info")
+            && !dist.user
+            && dist.location != facts.stdlib
+            && Path::new(&dist.info).starts_with(&facts.prefix)
+            && fs::canonicalize(&dist.info).is_ok_and(|real| real == Path::new(&dist.info))
+            && Path::new(&dist.info).join("RECORD").is_file();
+        if !understood {
+            return Err(NotUnderstood::new(format!("{} can't be uninstalled by its RECORD", item.name)));
+        }
+        removals.push(Removal {
+            name: dist.name.clone(),
+            version: dist.version.clone(),
+            dist_info: dist.info.clone(),
+        });
+    }
+    Ok(removals)
+}
+
+fn interpreter(launcher: &Launcher, facts: &Described) -> Result<Interpreter, NotUnderstood> {
+    let unreadable = || NotUnderstood::new("an interpreter that can't be read");
+    let physical = fs::canonicalize(&launcher.interpreter).map_err(|_| unreadable())?;
+    let minor = facts.version.rsplit_once('.').map(|(minor, _)| minor.to_owned()).unwrap_or_default();
+    let fingerprint = fingerprint(Path::new("/"), &physical, &minor).map_err(|_| unreadable())?;
+    Ok(Interpreter {
+        executable: launcher.interpreter.clone(),
+        physical: physical.to_str().ok_or_else(unreadable)?.to_owned(),
+        version: facts.version.clone(),
+        cache_tag: facts.cache_tag.clone(),
+        abi: facts.abi.clone(),
+        magic: facts.magic.clone(),
+        fingerprint,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_normalised_as_pep_503_says() {
+        assert_eq!(canonical("Foo__Bar.-baz"), "foo-bar-baz");
+    }
+
+    #[test]
+    fn an_error_line_loses_urls_and_control_characters() {
+        let line = "Could not find \u{1b}[31mx (from https://u:p@h/simple)  in /tmp/abc\n";
+        assert_eq!(without_urls(line), "Could not find [31mx (from in");
+    }
+}

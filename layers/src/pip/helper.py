@@ -1,0 +1,188 @@
+# Runs pip's own resolver in the state before a step, in one process with what else must be known of it.
+# Arguments: answer file, pip's script or "" for `-m pip`, then pip's arguments.
+# The answer is JSON and only facts; the judging is done by the caller.
+import sys
+
+answer, script = sys.argv[1:3]
+arguments = sys.argv[3:]
+# The module search path that pip would have: a script's own directory, or none for `-m pip`, which
+# takes the working directory off again.
+if script:
+    import os
+
+    sys.path[0] = os.path.dirname(os.path.realpath(script))
+    sys.argv = [script] + arguments
+else:
+    del sys.path[0]
+    sys.argv = ["pip"] + arguments
+
+import importlib.util
+import json
+import os
+import re
+import site
+import sysconfig
+
+facts = {"executable": sys.executable, "implementation": sys.implementation.name}
+
+
+def write():
+    with open(answer, "w", encoding="utf-8") as out:
+        json.dump(facts, out)
+
+
+def describe():
+    import pip
+    from pip._internal.configuration import Configuration
+    from pip._internal.locations import get_scheme
+
+    umask = os.umask(0o022)
+    os.umask(umask)
+    version = "%d.%d.%d" % sys.version_info[:3]
+    if sys.version_info.releaselevel != "final":
+        version += "-" + sys.version_info.releaselevel
+    stdlib = sysconfig.get_path("stdlib")
+    dummy = "plinth-dummy"
+    scheme = get_scheme(dummy)
+    scheme = {key: getattr(scheme, key) for key in ("purelib", "platlib", "headers", "scripts", "data")}
+    headers, name = os.path.split(scheme["headers"])
+    scheme["headers"] = headers if name == dummy else ""
+    configuration = Configuration(isolated=False)
+    configuration.load()
+    customized = [sys.modules[name] for name in ("sitecustomize", "usercustomize") if name in sys.modules]
+    netrc = [os.environ.get("NETRC"), os.path.expanduser("~/.netrc"), os.path.expanduser("~/_netrc")]
+    facts.update(
+        version=version,
+        cache_tag=sys.implementation.cache_tag or "",
+        abi=sysconfig.get_config_var("SOABI") or "",
+        magic=importlib.util.MAGIC_NUMBER.hex(),
+        prefix=sys.prefix,
+        base_prefix=sys.base_prefix,
+        optimize=sys.flags.optimize,
+        stdlib=stdlib,
+        umask=umask,
+        root=os.geteuid() == 0,
+        pip_version=pip.__version__,
+        pip_directory=os.path.dirname(os.path.dirname(os.path.abspath(pip.__file__))),
+        scheme=scheme,
+        real={key: os.path.realpath(path) for key, path in scheme.items()},
+        sites=site.getsitepackages() if hasattr(site, "getsitepackages") else [],
+        customized=[getattr(module, "__file__", None) or "" for module in customized],
+        externally_managed=sys.prefix == sys.base_prefix
+        and os.path.exists(os.path.join(stdlib, "EXTERNALLY-MANAGED")),
+        config=[
+            {
+                "key": key,
+                "set": bool(value) and str(value).lower() not in ("0", "n", "no", "f", "false", "off"),
+                "credentials": bool(re.search(r"://[^/?#\s]*@", str(value))),
+            }
+            for key, value in sorted(configuration.items())
+        ],
+        netrc=any(path and os.path.exists(path) for path in netrc),
+    )
+
+
+def watch(resolved):
+    """Keeps the resolver and its answer, and what it knows of a wheel without having the wheel."""
+    from pip._internal.operations.prepare import RequirementPreparer
+    from pip._internal.resolution.resolvelib.resolver import Resolver
+    from pip._internal.utils.direct_url_helpers import direct_url_from_link
+
+    resolve = Resolver.resolve
+    prepare = RequirementPreparer.prepare_linked_requirement
+    more = RequirementPreparer.prepare_linked_requirements_more
+
+    def keep(self, *args, **kwargs):
+        answer = resolve(self, *args, **kwargs)
+        resolved.append((self, answer))
+        return answer
+
+    def remember(self, requirement, *args, **kwargs):
+        distribution = prepare(self, requirement, *args, **kwargs)
+        requirement.plinth_distribution = distribution
+        return distribution
+
+    def skip_pinned(self, requirements, *args, **kwargs):
+        # The index gave the metadata and the SHA-256 of these: the wheel itself would only be thrown
+        # away at the end of a dry run, and is fetched by that checksum later.
+        rest = []
+        for requirement in requirements:
+            link = requirement.link
+            distribution = getattr(requirement, "plinth_distribution", None)
+            if (
+                requirement.needs_more_preparation
+                and distribution is not None
+                and requirement.download_info is None
+                and link.is_wheel
+                and link.scheme in ("http", "https")
+                and link.hash_name == "sha256"
+                and link.hash
+            ):
+                requirement.download_info = direct_url_from_link(link, requirement.source_dir)
+                requirement.get_dist = lambda distribution=distribution: distribution
+                requirement.needs_more_preparation = False
+            else:
+                rest.append(requirement)
+        return more(self, rest, *args, **kwargs)
+
+    Resolver.resolve = keep
+    RequirementPreparer.prepare_linked_requirement = remember
+    RequirementPreparer.prepare_linked_requirements_more = skip_pinned
+
+
+def conclude(resolver, answer):
+    from pip._internal.metadata import get_default_environment
+    from pip._vendor.packaging.utils import canonicalize_name
+
+    installed = {}
+    for dist in get_default_environment().iter_all_distributions():
+        installed.setdefault(dist.canonical_name, []).append(dist)
+    facts["order"] = [
+        {"name": canonicalize_name(item.name), "replaces": bool(item.should_reinstall)}
+        for item in resolver.get_installation_order(answer)
+    ]
+    new = {item["name"] for item in facts["order"]}
+    facts["installed"] = [
+        {
+            "name": dist.raw_name,
+            "canonical": dist.canonical_name,
+            "version": str(dist.version),
+            "location": dist.location or "",
+            "info": dist.info_location or "",
+            "local": bool(dist.local),
+            "user": bool(dist.in_usersite),
+        }
+        for name in sorted(new)
+        for dist in installed.get(name, [])
+    ]
+    facts["satisfied"] = sorted(
+        {
+            "%s %s" % (candidate.project_name, candidate.version)
+            for candidate in resolver._result.mapping.values()
+            if not candidate.name.startswith("<") and canonicalize_name(candidate.project_name) not in new
+        }
+    )
+
+
+code = 1
+try:
+    describe()
+    resolved = []
+    watch(resolved)
+    from pip._internal.cli.main import main
+
+    try:
+        code = main(arguments)
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    if not code:
+        if len(resolved) != 1:
+            raise RuntimeError("%d resolutions" % len(resolved))
+        conclude(*resolved[0])
+except Exception as error:
+    facts["error"] = type(error).__name__
+    import traceback
+
+    traceback.print_exc()
+facts["code"] = code or 0
+write()
