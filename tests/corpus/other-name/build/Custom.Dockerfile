@@ -1,0 +1,2 @@
+FROM debian:bookworm-slim
+COPY --chmod=644 kept.txt dropped.txt* /out/

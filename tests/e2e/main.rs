@@ -1,0 +1,24 @@
+//! End to end: real builds on a real BuildKit, plain and through plinth, compared byte by byte.
+//!
+//! Every test asks [`support::env::env`] for the builder first. Without `PLINTH_E2E=1` it is skipped with a
+//! message; with it, a missing part of the environment is a failure and never a skip. `hack/test` sets it up:
+//!
+//! ```text
+//! hack/up && . .plinth/env && PLINTH_E2E=1 cargo test --test e2e
+//! ```
+//!
+//! Other variables: `PLINTH_E2E_FRONTEND=builtin` puts the built-in frontend on both sides (that tests the
+//! harness), `PLINTH_DUMP=DIR` writes the definition of every Dockerfile of the corpus to DIR.
+//!
+//! The tests of the comparison itself (`comparison`) need no builder, except those that compare byte code.
+#![allow(clippy::unwrap_used)]
+
+mod bad_input;
+mod bases;
+mod comparison;
+mod definitions;
+mod passthrough;
+mod pip;
+mod pip_trees;
+mod reproducible;
+mod support;

@@ -1,0 +1,82 @@
+//! Further builders with an empty state of their own.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::env::Env;
+
+/// A running buildkitd; it is stopped, and its state removed, with the value.
+pub(crate) struct Builder {
+    daemon: Child,
+    dir: Option<TempDir>,
+    /// Its address.
+    pub(crate) host: String,
+}
+
+impl Builder {
+    /// Starts one. `extra` are further arguments of buildkitd.
+    pub(crate) fn start(env: &Env, extra: &[&str]) -> Self {
+        let config = env
+            .buildkitd_config
+            .as_deref()
+            .expect("PLINTH_BUILDKITD_CONFIG isn't set: these tests start builders that must know the registry");
+        let dir = tempfile::Builder::new().prefix("plinth-e2e-builder-").tempdir().unwrap();
+        let host = format!("unix://{}/sock", dir.path().display());
+        let log = std::fs::File::create(dir.path().join("log")).unwrap();
+        let daemon = Command::new("buildkitd")
+            .arg("--config")
+            .arg(config)
+            .arg("--root")
+            .arg(dir.path().join("state"))
+            .args(["--addr", &host])
+            .arg("--otel-socket-path")
+            .arg(dir.path().join("otel"))
+            .args(extra)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .expect("buildkitd isn't on the PATH: run hack/up and source .plinth/env");
+        let mut builder = Self { daemon, dir: Some(dir), host };
+        builder.wait();
+        builder
+    }
+
+    fn root(&self) -> &Path {
+        self.dir.as_ref().unwrap().path()
+    }
+
+    fn wait(&mut self) {
+        let started = Instant::now();
+        loop {
+            let mut ask = Command::new("buildctl");
+            let ask = ask.args(["--addr", &self.host, "debug", "workers"]).stdout(Stdio::null()).stderr(Stdio::null());
+            if ask.status().unwrap().success() {
+                return;
+            }
+            let gone = self.daemon.try_wait().unwrap().is_some();
+            if gone || started.elapsed() > Duration::from_secs(30) {
+                let log = std::fs::read_to_string(self.root().join("log")).unwrap_or_default();
+                panic!("a further buildkitd doesn't start:\n{log}");
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+impl Drop for Builder {
+    fn drop(&mut self) {
+        // Asked to stop, it takes its mounts down; killed, it would leave them in the directory.
+        let _ = Command::new("kill").arg(self.daemon.id().to_string()).status();
+        let _ = self.daemon.wait();
+        if let Some(dir) = self.dir.take() {
+            let path = dir.keep();
+            if let Err(error) = std::fs::remove_dir_all(&path) {
+                eprintln!("{} of a stopped builder stays behind: {error}", path.display());
+            }
+        }
+    }
+}
