@@ -45,7 +45,7 @@ fn escape(text: &str) -> String {
     let text = one_line(text);
     let mut parts: Vec<&str> = text.split('`').collect();
     // An odd number of backquotes has no pairs to keep.
-    let unpaired = if parts.len() % 2 == 0 { parts.pop() } else { None };
+    let unpaired = if parts.len().is_multiple_of(2) { parts.pop() } else { None };
     let mut out = String::new();
     for (i, part) in parts.iter().enumerate() {
         match i % 2 {

@@ -280,7 +280,9 @@ impl Platform {
             }
         }
         // Two steps can be equal and still be two, so these keep their number.
-        self.steps.sort_by_key(|step| (step.line, step.stage.clone(), step.command.clone(), format!("{:?}", step.treatment)));
+        self.steps.sort_by_key(|step| {
+            (step.line, step.stage.clone(), step.command.clone(), format!("{:?}", step.treatment))
+        });
     }
 }
 
@@ -307,8 +309,10 @@ fn shown(text: &str) -> String {
 
 /// On one line, and without characters that steer a terminal: a label is other people's text.
 fn one_line(text: &str) -> String {
-    let words: Vec<String> =
-        text.split_whitespace().map(|w| w.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()).collect();
+    let words: Vec<String> = text
+        .split_whitespace()
+        .map(|w| w.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect())
+        .collect();
     words.join(" ")
 }
 

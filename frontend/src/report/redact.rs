@@ -11,7 +11,17 @@ const SECRET: &str = "<redacted>";
 
 /// Names, or parts of names, after which a credential follows. Compared in lower case, with `_` for `-`.
 const TELLING: &[&str] = &[
-    "password", "passwd", "passphrase", "pwd", "secret", "token", "apikey", "api_key", "access_key", "private_key", "credential",
+    "password",
+    "passwd",
+    "passphrase",
+    "pwd",
+    "secret",
+    "token",
+    "apikey",
+    "api_key",
+    "access_key",
+    "private_key",
+    "credential",
     "auth",
 ];
 
@@ -67,7 +77,8 @@ fn redact_word(word: &str) -> String {
     }
     // `user:password@host`, but not `image:tag@sha256:…`.
     if let Some((before, after)) = word.rsplit_once('@') {
-        let is_digest = after.starts_with("sha256:") || after.starts_with("sha384:") || after.starts_with("sha512:");
+        let is_digest =
+            after.starts_with("sha256:") || after.starts_with("sha384:") || after.starts_with("sha512:");
         if before.contains(':') && !is_digest {
             return format!("{SECRET}@{after}");
         }
@@ -78,13 +89,17 @@ fn redact_word(word: &str) -> String {
 /// A word with a URL whose `://` is at this place.
 fn redact_url(word: &str, at: usize) -> String {
     let scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '.' | '-');
-    let start = word[..at].rfind(|c| !scheme(c)).map_or(0, |i| i + word[i..].chars().next().map_or(1, char::len_utf8));
+    let start = word[..at]
+        .rfind(|c| !scheme(c))
+        .map_or(0, |i| i + word[i..].chars().next().map_or(1, char::len_utf8));
     // A scheme starts with a letter: `-ihttps://…` keeps its dash.
     let start = word[start..at].find(|c: char| c.is_ascii_alphabetic()).map_or(at, |i| start + i);
     // What stands before the scheme may hold a credential of its own.
     let before = &word[..start];
-    let named = before.strip_suffix('=').filter(|name| telling(name));
-    let head = if named.is_some() { before.to_owned() } else { redact_plain(before) };
+    let head = match before.strip_suffix('=') {
+        Some(name) => format!("{}=", redact_plain(name)),
+        None => redact_plain(before),
+    };
     let Some(quote) = open_quote(before) else {
         // Without a quote around it, everything up to the word's end belongs to it.
         return format!("{head}{URL}");
@@ -195,7 +210,10 @@ mod tests {
             ("pip install git+ssh://git@h/a.git", "pip install <url>"),
             ("pip -i https://u:'p w'@h/s x", "pip -i <url> x"),
             ("pip -i \"https://u:\"$P\"@h/s\" x", "pip -i \"<url> x"),
-            ("sh -c 'pip -i https://u:p@h x && curl http://z -u a:b'", "sh -c 'pip -i <url> x && curl <url> -u <redacted>"),
+            (
+                "sh -c 'pip -i https://u:p@h x && curl http://z -u a:b'",
+                "sh -c 'pip -i <url> x && curl <url> -u <redacted>",
+            ),
             ("PIP_INDEX_URL=https://u:p@h pip install x", "PIP_INDEX_URL=<url> pip install x"),
             ("API_TOKEN=abc pip install x", "API_TOKEN=<redacted> pip install x"),
             ("API_TOKEN=\"a b\" pip install x", "API_TOKEN=<redacted> pip install x"),
@@ -207,9 +225,15 @@ mod tests {
             ("say Authorization: Bearer abc h", "say Authorization: <redacted>"),
             ("scp me:pw@host x", "scp <redacted>@host x"),
             ("FROM python:3.11@sha256:abc", "FROM python:3.11@sha256:abc"),
-            ("pip install tokenizers==0.15 python-jose>=3 authlib==1.3", "pip install tokenizers==0.15 python-jose>=3 authlib==1.3"),
+            (
+                "pip install tokenizers==0.15 python-jose>=3 authlib==1.3",
+                "pip install tokenizers==0.15 python-jose>=3 authlib==1.3",
+            ),
             ("pip install 'token-x>=1' auth~=2", "pip install 'token-x>=1' auth~=2"),
-            ("it doesn't know https://h/x or that it's a token", "it doesn't know <url> or that it's a token"),
+            (
+                "it doesn't know https://h/x or that it's a token",
+                "it doesn't know <url> or that it's a token",
+            ),
             ("see ftp://a, and http://b", "see <url> and <url>"),
             ("é://x", "é<url>"),
             ("", ""),

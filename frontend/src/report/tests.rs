@@ -4,7 +4,12 @@ use super::*;
 const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 fn kept(image: &str, line: u32, reason: &str) -> BaseEntry {
-    BaseEntry { stage: None, image: image.into(), line: Some(line), action: BaseAction::Kept { reason: reason.into() } }
+    BaseEntry {
+        stage: None,
+        image: image.into(),
+        line: Some(line),
+        action: BaseAction::Kept { reason: reason.into() },
+    }
 }
 
 fn example() -> Report {
@@ -102,7 +107,12 @@ sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa |
 #[test]
 fn markdown_takes_other_peoples_text_literally() {
     let mut report = Report { plinth: "0".into(), ..Report::new() };
-    let step = StepEntry::new(None, None, "a | `b` ``", Treatment::AsWritten { reason: "x `a|b` <i> *y* ` z".into() });
+    let step = StepEntry::new(
+        None,
+        None,
+        "a | `b` ``",
+        Treatment::AsWritten { reason: "x `a|b` <i> *y* ` z".into() },
+    );
     report.platforms.push(Platform { platform: "p".into(), bases: vec![], steps: vec![step] });
     assert_eq!(
         render_markdown(&report).lines().last().unwrap(),
@@ -120,7 +130,9 @@ fn label_is_one_text_for_one_set_of_decisions() {
         platform.steps.reverse();
         let again = platform.bases[0].clone();
         platform.bases.push(again);
-        let Treatment::Assembled { shared, .. } = &mut platform.steps[1].treatment else { panic!("not assembled") };
+        let Treatment::Assembled { shared, .. } = &mut platform.steps[1].treatment else {
+            panic!("not assembled")
+        };
         shared.reverse();
     }
     assert_eq!(report.to_label(), shuffled.to_label());
@@ -189,7 +201,11 @@ fn styles_get_each_piece_with_its_role() {
         }
     }
     let mut report = Report { plinth: "0".into(), ..Report::new() };
-    report.platforms.push(Platform { platform: "p".into(), bases: vec![kept("x:1", 1, "why")], steps: vec![] });
+    report.platforms.push(Platform {
+        platform: "p".into(),
+        bases: vec![kept("x:1", 1, "why")],
+        steps: vec![],
+    });
     let wanted = "\
 <Detail:plinth 0: base images: 1 kept>
 

@@ -48,7 +48,10 @@ pub fn render(report: &Report) -> String {
 /// The report as text in a style.
 pub fn render_with(report: &Report, style: &dyn Style) -> String {
     let mut page = Page { style, out: String::new() };
-    page.line(0, &[(Role::Detail, &format!("plinth {}: {}", one_line(&report.plinth), headline(report.summary())))]);
+    page.line(
+        0,
+        &[(Role::Detail, &format!("plinth {}: {}", one_line(&report.plinth), headline(report.summary())))],
+    );
     for (names, platform) in report.grouped() {
         page.out.push('\n');
         page.line(0, &[(Role::Heading, &one_line(&names))]);
@@ -61,11 +64,13 @@ pub fn render_with(report: &Report, style: &dyn Style) -> String {
 /// What was done, in one line.
 pub(super) fn headline(sum: Summary) -> String {
     let list = |parts: &[(usize, &str)]| {
-        let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        let parts: Vec<String> =
+            parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
         parts.join(", ")
     };
     let bases = list(&[(sum.substituted, "replaced"), (sum.kept, "kept"), (sum.refused, "refused")]);
-    let steps = list(&[(sum.assembled, "assembled"), (sum.satisfied, "satisfied"), (sum.as_written, "as written")]);
+    let steps =
+        list(&[(sum.assembled, "assembled"), (sum.satisfied, "satisfied"), (sum.as_written, "as written")]);
     match (bases.is_empty(), steps.is_empty()) {
         (true, true) => "there was nothing to decide".to_owned(),
         (false, true) => format!("base images: {bases}"),
@@ -153,7 +158,10 @@ impl Page<'_> {
                 n => format!("{:n$}  ", place(row)),
             };
             let verb = format!("{:verbs$}", row.verb);
-            self.line(ROW, &[(Role::Place, &place), (row.role, &verb), (Role::Detail, "  "), (Role::Subject, first)]);
+            self.line(
+                ROW,
+                &[(Role::Place, &place), (row.role, &verb), (Role::Detail, "  "), (Role::Subject, first)],
+            );
             for line in subject.iter().skip(1) {
                 self.line(column, &[(Role::Subject, line)]);
             }
@@ -166,7 +174,11 @@ impl Page<'_> {
     fn line(&mut self, indent: usize, parts: &[(Role, &str)]) {
         self.out.extend(std::iter::repeat_n(' ', indent));
         for (role, text) in parts {
-            self.out.push_str(&if text.trim().is_empty() { (*text).to_owned() } else { self.style.paint(*role, text) });
+            self.out.push_str(&if text.trim().is_empty() {
+                (*text).to_owned()
+            } else {
+                self.style.paint(*role, text)
+            });
         }
         self.out.push('\n');
     }
