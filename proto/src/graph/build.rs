@@ -1,6 +1,7 @@
 //! New ops beside those that are there.
 
 use bytes::Bytes;
+use prost::Message;
 
 use super::{Edge, Graph, GraphError, Node, OpId, patch};
 use crate::canonical;
@@ -23,7 +24,7 @@ pub struct NewOp {
 
 impl Graph {
     /// Adds an op, canonically encoded. If an op with the same bytes is there already, that one is returned, and
-    /// keeps its metadata and its place in the source.
+    /// keeps its metadata and its place in the source, except that what either of them wants uncached is uncached.
     ///
     /// # Errors
     /// If a definition inside the op is malformed.
@@ -100,9 +101,7 @@ impl Graph {
     pub(super) fn intern(&mut self, node: Node) -> OpId {
         if let Some(&known) = self.by_digest.get(&node.digest) {
             let there = &mut self.nodes[known.at()];
-            if there.metadata.is_none() {
-                there.metadata = node.metadata;
-            }
+            there.metadata = combine(there.metadata.take(), node.metadata);
             if there.locations.is_none() {
                 there.locations = node.locations;
             }
@@ -134,5 +133,18 @@ impl Graph {
 
     fn input(&self, edge: Edge) -> pb::Input {
         pb::Input { digest: self[edge.op].digest.to_string(), index: edge.index }
+    }
+}
+
+/// Metadata of an op that is there and is added again: the first counts, but `ignore_cache` is a demand of either.
+fn combine(there: Option<Bytes>, new: Option<Bytes>) -> Option<Bytes> {
+    let uncached = |raw: &Bytes| pb::OpMetadata::decode(raw.clone()).is_ok_and(|m| m.ignore_cache);
+    match (there, new) {
+        (Some(there), Some(new)) if uncached(&new) && !uncached(&there) => {
+            // The field before the others, whose bytes stay.
+            let on = pb::OpMetadata { ignore_cache: true, ..Default::default() }.encode_to_vec();
+            Some([on.as_slice(), &there].concat().into())
+        }
+        (there, new) => there.or(new),
     }
 }

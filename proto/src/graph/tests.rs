@@ -24,6 +24,8 @@ struct Writer {
     locations: BTreeMap<String, Vec<u8>>,
     infos: Vec<Vec<u8>>,
     trailing: Vec<u8>,
+    /// Maps in this order: Go sends them in any.
+    seed: u64,
 }
 
 impl Writer {
@@ -49,6 +51,15 @@ impl Writer {
         self.ops.push(op);
     }
 
+    fn shuffled<'a>(
+        &self,
+        map: &'a BTreeMap<String, Vec<u8>>,
+    ) -> impl Iterator<Item = (&'a String, &'a Vec<u8>)> {
+        let mut entries: Vec<_> = map.iter().collect();
+        entries.sort_by_key(|(key, _)| Digest::of(format!("{}{key}", self.seed).as_bytes()));
+        entries.into_iter()
+    }
+
     fn finish(&self) -> Bytes {
         let entry = |number, key: &str, value: &[u8], out: &mut BytesMut| {
             let mut entry = BytesMut::new();
@@ -58,9 +69,9 @@ impl Writer {
         };
         let mut out = BytesMut::new();
         self.ops.iter().for_each(|op| put_bytes(1, op, &mut out));
-        self.metadata.iter().for_each(|(key, value)| entry(2, key, value, &mut out));
+        self.shuffled(&self.metadata).for_each(|(key, value)| entry(2, key, value, &mut out));
         let mut source = BytesMut::new();
-        self.locations.iter().for_each(|(key, value)| entry(1, key, value, &mut source));
+        self.shuffled(&self.locations).for_each(|(key, value)| entry(1, key, value, &mut source));
         self.infos.iter().for_each(|info| put_bytes(2, info, &mut source));
         source.extend_from_slice(&self.trailing);
         put_bytes(3, &source, &mut out);
@@ -371,6 +382,24 @@ fn an_import_brings_ops_and_no_locations() {
 }
 
 #[test]
+fn an_op_that_is_there_keeps_its_metadata_but_for_the_cache() {
+    let mut writer = Writer::default();
+    let base = writer.op(encoded(image("base"), &[]));
+    writer.terminal(base);
+    let mut graph = Graph::decode(writer.finish()).unwrap();
+    let before = graph.nodes[0].metadata.clone().unwrap();
+    let mut add = |ignore_cache| {
+        let metadata = pb::OpMetadata { ignore_cache, ..Default::default() };
+        let op = graph.add(NewOp { op: op(image("base"), &[]), metadata, ..Default::default() }).unwrap();
+        (op, graph[op].metadata.clone().unwrap())
+    };
+    assert_eq!(add(false), (OpId(0), before.clone()));
+    let uncached: Bytes = [b"\x08\x01", before.as_ref()].concat().into();
+    assert_eq!(add(true), (OpId(0), uncached.clone()));
+    assert_eq!(add(false), (OpId(0), uncached));
+}
+
+#[test]
 fn ops_that_no_one_uses_are_dropped() {
     let mut writer = Writer::default();
     let base = writer.op(encoded(image("base"), &[]));
@@ -538,8 +567,8 @@ fn body(bytes: &[u8]) -> Vec<u8> {
 
 proptest! {
     #[test]
-    fn decode_then_encode_is_identity(recipes in recipes()) {
-        let encoded = arbitrary(&recipes).finish();
+    fn decode_then_encode_is_identity(recipes in recipes(), seed in any::<u64>()) {
+        let encoded = Writer { seed, ..arbitrary(&recipes) }.finish();
         let mut graph = Graph::decode(encoded.clone()).unwrap();
         let root = graph.root();
         prop_assert_eq!(Bytes::from(graph.definition(root).unwrap()), encoded.clone());
