@@ -1,8 +1,23 @@
 //! `plinth step payload`: one wheel into its payload tree and its meta.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::install::compile::{self, CompileError, Job};
+use crate::install::scripts;
 use crate::resolution::{Interpreter, Scheme};
+use crate::tree::fs::{self as tree_fs, Attributes, Context, inside};
+use crate::tree::{IoError, LAYOUT};
+use crate::wheel::archive::{Archive, Member};
+use crate::wheel::record::{Digests, Promise};
+use crate::wheel::{
+    self, Entry, Kind, PayloadMeta, Pyc, WheelError, entry_points, headers, meta::Part, name, spread,
+};
 
 /// What decides a payload's bytes, besides the wheel itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,4 +36,309 @@ pub struct PayloadSpec {
     pub scheme: Scheme,
     /// The interpreter that compiles, [`Interpreter::fingerprint`] left empty: it is not part of a payload's identity.
     pub interpreter: Interpreter,
+}
+
+/// Why there is no payload.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The specification is of another release, or cannot be met.
+    #[error("bad payload specification: {0}")]
+    Spec(String),
+    /// The wheel is not one that is assembled.
+    #[error(transparent)]
+    Wheel(#[from] WheelError),
+    /// No byte code.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// The file system.
+    #[error(transparent)]
+    Io(#[from] IoError),
+}
+
+/// Files of `.dist-info` that are the installer's to write.
+const INSTALLER_FILES: [&str; 3] = ["INSTALLER", "REQUESTED", "direct_url.json"];
+
+/// Spreads the wheel over the scheme below `out`, compiles it there, and describes it in `meta`. Both
+/// directories must be there and empty; both end up canonical.
+///
+/// # Errors
+/// See [`Error`]. What is left in the directories then is of no use.
+pub fn run(spec: &PayloadSpec, wheel: &Path, out: &Path, meta: &Path) -> Result<(), Error> {
+    check(spec)?;
+    let mut archive = Archive::open(wheel, &spec.sha256)?;
+    let mut described = describe(spec, &mut archive)?;
+    unpack(&mut archive, &mut described, out, meta)?;
+    byte_code(&mut described, out, meta)?;
+    tree_fs::settle_directories(out)?;
+    described.directories = directories(out)?;
+    let mut text = serde_json::to_vec_pretty(&described).map_err(|e| Error::Spec(e.to_string()))?;
+    text.push(b'\n');
+    tree_fs::write(&meta.join(PayloadMeta::FILE), &text, Attributes::canonical(0o644))?;
+    tree_fs::settle_directories(meta)?;
+    Ok(())
+}
+
+fn check(spec: &PayloadSpec) -> Result<(), Error> {
+    if spec.layout != LAYOUT {
+        return Err(Error::Spec(format!("layout {} is not {LAYOUT}, the one of this release", spec.layout)));
+    }
+    let s = &spec.scheme;
+    for path in [&s.purelib, &s.platlib, &s.headers, &s.scripts, &s.data] {
+        let normal = path.strip_prefix('/').is_some_and(|rest| name::check(rest).is_ok());
+        if !normal {
+            return Err(Error::Spec(format!("the install path {path:?} is not absolute and plain")));
+        }
+    }
+    if name::check(&spec.name).is_err() || spec.name.contains('/') {
+        return Err(Error::Spec(format!("{:?} is not a distribution's name", spec.name)));
+    }
+    Ok(())
+}
+
+/// Everything that can be said before a file is unpacked.
+fn describe(spec: &PayloadSpec, archive: &mut Archive) -> Result<PayloadMeta, WheelError> {
+    let dist_info = spread::dist_info(archive.tops(), &spec.name)?.to_owned();
+    let file = |name: &str| format!("{dist_info}/{name}");
+    let wheel_file = headers::parse_wheel(&file("WHEEL"), &archive.text(&file("WHEEL"))?)?;
+    let metadata = archive.text(&file("METADATA"))?;
+    headers::check_metadata(&file("METADATA"), &metadata, &spec.name, &spec.version)?;
+    let record = wheel::record::parse(&file("RECORD"), &archive.text(&file("RECORD"))?)?;
+    let scripts = match archive.find(&file("entry_points.txt")) {
+        Some(_) => entry_points::parse(&file("entry_points.txt"), &archive.text(&file("entry_points.txt"))?)?,
+        None => entry_points::Scripts::default(),
+    };
+    let mut entries = Vec::new();
+    for member in archive.members() {
+        let purelib = wheel_file.root_is_purelib;
+        let Some(target) = spread::target(&spec.scheme, purelib, &spec.name, &scripts, &member.name)? else {
+            continue;
+        };
+        let kind = match member.name.strip_prefix(&format!("{dist_info}/")) {
+            Some("RECORD") => Kind::Record,
+            Some(name) if INSTALLER_FILES.contains(&name) => Kind::Kept,
+            _ => Kind::Payload,
+        };
+        entries.push(Entry {
+            source: member.name.clone(),
+            path: target.path,
+            mode: if member.executable { 0o755 } else { 0o644 },
+            size: 0,
+            sha256: String::new(),
+            kind,
+            part: target.part,
+            pyc: None,
+        });
+    }
+    // Headers come among the data files, in the archive's order; the order only shows where paths
+    // coincide, and that is refused.
+    entries.sort_by_key(|e| match e.part {
+        Part::Root => 0,
+        Part::Data | Part::Headers => 1,
+        Part::Scripts => 2,
+    });
+    name::check_clashes(entries.iter().map(|e| e.path.as_str()), [])?;
+    Ok(PayloadMeta {
+        layout: spec.layout,
+        name: spec.name.clone(),
+        version: spec.version.clone(),
+        filename: spec.filename.clone(),
+        sha256: spec.sha256.to_ascii_lowercase(),
+        scheme: spec.scheme.clone(),
+        interpreter: spec.interpreter.clone(),
+        purelib: wheel_file.root_is_purelib,
+        dist_info,
+        entries,
+        record,
+        scripts,
+        directories: Vec::new(),
+    })
+}
+
+/// Writes every file to the payload or to the kept ones, verifying RECORD on the way; files that are not
+/// installed are verified too.
+fn unpack(archive: &mut Archive, described: &mut PayloadMeta, out: &Path, meta: &Path) -> Result<(), Error> {
+    let members: Vec<Member> = archive.members().to_vec();
+    let names: Vec<&str> = members.iter().map(|m| m.name.as_str()).collect();
+    let promises = wheel::record::promises(&described.dist_info, &described.record, &names)?;
+    let index: BTreeMap<String, usize> =
+        described.entries.iter().enumerate().map(|(i, e)| (e.source.clone(), i)).collect();
+    for member in &members {
+        let promise = promises.get(&member.name);
+        let Some(i) = index.get(&member.name).copied() else {
+            verify(archive, member, promise, &mut io::sink())?;
+            continue;
+        };
+        let entry = &mut described.entries[i];
+        let destination = match entry.kind {
+            Kind::Record => {
+                (entry.size, entry.sha256) = verify(archive, member, promise, &mut io::sink())?;
+                continue;
+            }
+            Kind::Kept => kept(meta, i, false),
+            _ => inside(out, &entry.path),
+        };
+        let mut file = tree_fs::create(&destination)?;
+        (entry.size, entry.sha256) = verify(archive, member, promise, &mut file)?;
+        drop(file);
+        let mut mode = entry.mode;
+        let mut destination = destination;
+        if entry.part == Part::Scripts && starts_with(&destination, scripts::PLACEHOLDER)? {
+            entry.kind = Kind::Script;
+            let to = kept(meta, i, false);
+            relocate(&destination, &to)?;
+            destination = to;
+        }
+        if entry.kind != Kind::Payload {
+            mode = 0o644;
+        }
+        tree_fs::set(&destination, Attributes::canonical(mode))?;
+    }
+    prune_empty(out, true)?;
+    Ok(())
+}
+
+fn verify(
+    archive: &mut Archive,
+    member: &Member,
+    promise: Option<&Promise>,
+    to: &mut dyn Write,
+) -> Result<(u64, String), WheelError> {
+    let mut tee = Tee { to, digests: Digests::new(promise) };
+    let size = archive.copy(member, &mut tee)?;
+    Ok((size, hex::encode(tee.digests.finish(&member.name, promise)?)))
+}
+
+struct Tee<'a> {
+    to: &'a mut dyn Write,
+    digests: Digests,
+}
+
+impl Write for Tee<'_> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let n = self.to.write(data)?;
+        self.digests.update(&data[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+fn kept(meta: &Path, index: usize, pyc: bool) -> std::path::PathBuf {
+    meta.join(PayloadMeta::KEPT).join(PayloadMeta::kept_file(index, pyc))
+}
+
+fn starts_with(path: &Path, prefix: &[u8]) -> Result<bool, IoError> {
+    use std::io::Read as _;
+    let mut head = Vec::new();
+    fs::File::open(path)
+        .and_then(|f| f.take(prefix.len() as u64).read_to_end(&mut head))
+        .context("read", path)?;
+    Ok(head == prefix)
+}
+
+/// Moves a file between two output directories, which may be different mounts.
+fn relocate(from: &Path, to: &Path) -> Result<(), IoError> {
+    let mut source = fs::File::open(from).context("open", from)?;
+    io::copy(&mut source, &mut tree_fs::create(to)?).context("copy", from)?;
+    fs::remove_file(from).context("remove", from)
+}
+
+/// Removes directories that hold nothing: what they were made for went elsewhere.
+fn prune_empty(directory: &Path, is_root: bool) -> Result<bool, IoError> {
+    let mut empty = true;
+    for (name, kind) in tree_fs::list(directory)? {
+        if !kind.is_dir() || !prune_empty(&directory.join(&name), false)? {
+            empty = false;
+        }
+    }
+    if empty && !is_root {
+        fs::remove_dir(directory).context("remove", directory)?;
+    }
+    Ok(empty)
+}
+
+/// Compiles every Python file among the installed ones.
+fn byte_code(described: &mut PayloadMeta, out: &Path, meta: &Path) -> Result<(), Error> {
+    let lib_dir = described.lib_dir().to_owned();
+    let cache_tag = described.interpreter.cache_tag.clone();
+    let scratch = meta.join("scratch");
+    let mut jobs = Vec::new();
+    let mut owners = Vec::new();
+    for (i, entry) in described.entries.iter().enumerate() {
+        if !entry.path.ends_with(".py") || !matches!(entry.kind, Kind::Payload | Kind::Script) {
+            continue;
+        }
+        let (source, target) = if entry.kind == Kind::Script {
+            // The interpreter sees the finished script, whose first line is another; only that line
+            // differs, and no code comes from it.
+            let original = fs::read(kept(meta, i, false)).context("read", &kept(meta, i, false))?;
+            let source = scratch.join(format!("{i}.py"));
+            tree_fs::write(&source, &scripts::rewrite(&original, "python"), Attributes::canonical(0o644))?;
+            (source, kept(meta, i, true))
+        } else {
+            let pyc = name::cache_path(&entry.path, &cache_tag);
+            (inside(out, &entry.path), inside(out, &pyc))
+        };
+        // The installer joins RECORD's relative path to its directory and compiles under that name.
+        let shown = format!("{lib_dir}/{}", name::relative(&entry.path, &lib_dir));
+        jobs.push(Job { source, shown, target });
+        owners.push(i);
+    }
+    let by_path: BTreeMap<String, usize> =
+        described.entries.iter().enumerate().map(|(i, e)| (e.path.clone(), i)).collect();
+    // A wheel may bring byte code of its own. Set aside, since Python would write into it.
+    let mut shipped = BTreeMap::new();
+    for (job, owner) in jobs.iter().zip(&owners) {
+        let pyc = name::cache_path(&described.entries[*owner].path, &cache_tag);
+        if let Some(i) = by_path.get(&pyc).copied() {
+            if described.entries[*owner].kind == Kind::Script {
+                return Err(WheelError::format(pyc, "brings byte code of a script that is rewritten").into());
+            }
+            let aside = scratch.join(format!("{i}.pyc"));
+            relocate(&job.target, &aside)?;
+            shipped.insert(*owner, (i, aside));
+        }
+    }
+    let compiled = compile::compile(&described.interpreter, &jobs)?;
+    for ((job, owner), done) in jobs.iter().zip(&owners).zip(compiled) {
+        if let Some((i, aside)) = shipped.get(owner) {
+            if done {
+                described.entries[*i].kind = Kind::Replaced;
+            } else {
+                relocate(aside, &job.target)?;
+                tree_fs::set(&job.target, Attributes::canonical(described.entries[*i].mode))?;
+            }
+        }
+        if !done {
+            continue;
+        }
+        let content = fs::read(&job.target).context("read", &job.target)?;
+        tree_fs::set(&job.target, Attributes::canonical(0o644))?;
+        let path = name::cache_path(&described.entries[*owner].path, &cache_tag);
+        described.entries[*owner].pyc = Some(Pyc { path, sha256: hex::encode(Sha256::digest(&content)) });
+    }
+    if scratch.exists() {
+        fs::remove_dir_all(&scratch).context("remove", &scratch)?;
+    }
+    Ok(())
+}
+
+fn directories(out: &Path) -> Result<Vec<String>, IoError> {
+    fn walk(path: &Path, shown: &str, all: &mut Vec<String>) -> Result<(), IoError> {
+        for (name, kind) in tree_fs::list(path)? {
+            if kind.is_dir() {
+                let below = format!("{shown}/{}", name.to_string_lossy());
+                walk(&path.join(&name), &below, all)?;
+                all.push(below);
+            }
+        }
+        Ok(())
+    }
+    let mut all = Vec::new();
+    walk(out, "", &mut all)?;
+    all.sort();
+    Ok(all)
 }

@@ -1,5 +1,12 @@
 //! File trees: physical paths, parent directories, canonical tar and its diff ID.
 
+pub mod fs;
+pub mod state;
+pub mod tar;
+
+pub use fs::IoError;
+pub use tar::diff_id;
+
 /// Version of the canonical layout of payload layers. Any change of a byte in any payload layer raises it;
 /// golden diff IDs in the tests notice when it was forgotten.
 pub const LAYOUT: u32 = 1;

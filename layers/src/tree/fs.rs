@@ -1,0 +1,163 @@
+//! Writing trees whose every attribute is decided here and not by umask, clock or order.
+
+use std::fs::{self, File, FileTimes, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::MTIME;
+
+/// A file system operation that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {path}: {source}")]
+pub struct IoError {
+    /// What was tried.
+    pub action: &'static str,
+    /// On which path.
+    pub path: PathBuf,
+    /// Cause.
+    pub source: io::Error,
+}
+
+/// Adds the action and the path to an I/O error.
+pub(crate) trait Context<T> {
+    fn context(self, action: &'static str, path: &Path) -> Result<T, IoError>;
+}
+
+impl<T> Context<T> for io::Result<T> {
+    fn context(self, action: &'static str, path: &Path) -> Result<T, IoError> {
+        self.map_err(|source| IoError { action, path: path.to_owned(), source })
+    }
+}
+
+/// [`MTIME`] as a time.
+#[must_use]
+pub fn mtime() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(MTIME)
+}
+
+/// Mode, owner and time of a file or directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attributes {
+    /// Permission bits, set-id bits and the sticky bit.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Modification time.
+    pub mtime: SystemTime,
+}
+
+impl Attributes {
+    /// Of everything that an installer running as root makes: root's, at [`MTIME`].
+    #[must_use]
+    pub fn canonical(mode: u32) -> Self {
+        Self { mode, uid: 0, gid: 0, mtime: mtime() }
+    }
+
+    /// Those of an existing file.
+    #[must_use]
+    pub fn of(meta: &fs::Metadata) -> Self {
+        let mtime = UNIX_EPOCH + Duration::from_secs(u64::try_from(meta.mtime()).unwrap_or(0));
+        Self { mode: meta.mode() & 0o7777, uid: meta.uid(), gid: meta.gid(), mtime }
+    }
+}
+
+/// Sets attributes of a file or directory, the time last.
+///
+/// # Errors
+/// The operating system's.
+pub fn set(path: &Path, attributes: Attributes) -> Result<(), IoError> {
+    let file = File::open(path).context("open", path)?;
+    let now = file.metadata().context("look at", path)?;
+    if (now.uid(), now.gid()) != (attributes.uid, attributes.gid) {
+        chown(path, Some(attributes.uid), Some(attributes.gid)).context("change the owner of", path)?;
+    }
+    // After the owner: changing that clears set-id bits.
+    file.set_permissions(Permissions::from_mode(attributes.mode)).context("change the mode of", path)?;
+    file.set_times(FileTimes::new().set_accessed(attributes.mtime).set_modified(attributes.mtime))
+        .context("set the time of", path)
+}
+
+/// Creates a file that must not exist, with its missing parent directories, and gives it open.
+///
+/// # Errors
+/// The operating system's; a file that exists.
+pub fn create(path: &Path) -> Result<File, IoError> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).context("create the directory", parent)?;
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).context("create", path)
+}
+
+/// Writes a whole file, see [`create`], with its attributes.
+///
+/// # Errors
+/// As [`create`].
+pub fn write(path: &Path, content: &[u8], attributes: Attributes) -> Result<(), IoError> {
+    create(path)?.write_all(content).context("write", path)?;
+    set(path, attributes)
+}
+
+/// The directory's entries, sorted by name: for each its name and whether it is a directory.
+///
+/// # Errors
+/// The operating system's.
+pub fn list(directory: &Path) -> Result<Vec<(std::ffi::OsString, fs::FileType)>, IoError> {
+    let mut out = Vec::new();
+    for entry in fs::read_dir(directory).context("list", directory)? {
+        let entry = entry.context("list", directory)?;
+        out.push((entry.file_name(), entry.file_type().context("look at", &entry.path())?));
+    }
+    out.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(out)
+}
+
+/// Gives every directory below and including `root` mode 0755, root as owner, and [`MTIME`]; deepest first, since
+/// filling a directory changes its time.
+///
+/// # Errors
+/// The operating system's.
+pub fn settle_directories(root: &Path) -> Result<(), IoError> {
+    for (name, kind) in list(root)? {
+        if kind.is_dir() {
+            settle_directories(&root.join(name))?;
+        }
+    }
+    set(root, Attributes::canonical(0o755))
+}
+
+/// Copies the files of the tree `from` into the tree `to`, keeping modes and times. A file that is there already
+/// is left alone: the caller made sure that it is the same. Directories are created and not yet settled.
+///
+/// # Errors
+/// The operating system's; anything but files and directories.
+pub fn copy_tree(from: &Path, to: &Path) -> Result<(), IoError> {
+    fs::create_dir_all(to).context("create the directory", to)?;
+    for (name, kind) in list(from)? {
+        let (source, target) = (from.join(&name), to.join(&name));
+        if kind.is_dir() {
+            copy_tree(&source, &target)?;
+        } else if !kind.is_file() {
+            return Err(IoError {
+                action: "copy",
+                path: source,
+                source: io::Error::other("neither a file nor a directory"),
+            });
+        } else if !target.exists() {
+            let meta = fs::symlink_metadata(&source).context("look at", &source)?;
+            let mut input = File::open(&source).context("open", &source)?;
+            io::copy(&mut input, &mut create(&target)?).context("copy", &source)?;
+            set(&target, Attributes::of(&meta))?;
+        }
+    }
+    Ok(())
+}
+
+/// The place of the absolute path `path` in a tree rooted at `root`.
+#[must_use]
+pub fn inside(root: &Path, path: &str) -> PathBuf {
+    root.join(path.trim_start_matches('/'))
+}

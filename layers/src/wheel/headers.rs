@@ -1,0 +1,130 @@
+//! The `Key: value` files of a wheel: WHEEL and METADATA.
+
+use pep440_rs::Version;
+use std::str::FromStr;
+
+use super::{WheelError, name};
+
+/// What WHEEL says that matters for installing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WheelFile {
+    /// `Root-Is-Purelib`: the archive's root goes to `purelib`, otherwise to `platlib`.
+    pub root_is_purelib: bool,
+}
+
+/// Parses WHEEL. `file` is its name for messages.
+///
+/// # Errors
+/// A major version that this code does not know, or values that Python's mail parser, which installers use
+/// here, would read in another way.
+pub fn parse_wheel(file: &str, text: &str) -> Result<WheelFile, WheelError> {
+    let version = single(file, text, "Wheel-Version")?
+        .ok_or_else(|| WheelError::format(file, "has no Wheel-Version"))?;
+    let mut numbers = version.trim().split('.').map(u32::from_str);
+    match numbers.next() {
+        Some(Ok(1)) if numbers.all(|n| n.is_ok()) => {}
+        _ => return Err(WheelError::format(file, format!("Wheel-Version {version:?} is not 1.x"))),
+    }
+    let root_is_purelib = match single(file, text, "Root-Is-Purelib")? {
+        Some(v) if v.eq_ignore_ascii_case("true") => true,
+        Some(v) if v.eq_ignore_ascii_case("false") => false,
+        Some(v) => {
+            return Err(WheelError::format(file, format!("Root-Is-Purelib {v:?} is neither true nor false")));
+        }
+        None => false,
+    };
+    Ok(WheelFile { root_is_purelib })
+}
+
+/// Checks that METADATA is about the distribution that was resolved.
+///
+/// # Errors
+/// Another name or version, or none.
+pub fn check_metadata(
+    file: &str,
+    text: &str,
+    expected_name: &str,
+    expected_version: &str,
+) -> Result<(), WheelError> {
+    let get = |key| single(file, text, key)?.ok_or_else(|| WheelError::format(file, format!("has no {key}")));
+    let (found_name, found_version) = (get("Name")?, get("Version")?);
+    let (found_name, found_version) = (found_name.trim(), found_version.trim());
+    if name::canonical(found_name) != name::canonical(expected_name) {
+        return Err(WheelError::Mismatch {
+            field: "name",
+            expected: expected_name.into(),
+            found: found_name.into(),
+        });
+    }
+    let same = match (Version::from_str(found_version), Version::from_str(expected_version)) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => found_version == expected_version,
+    };
+    if !same {
+        return Err(WheelError::Mismatch {
+            field: "version",
+            expected: expected_version.into(),
+            found: found_version.into(),
+        });
+    }
+    Ok(())
+}
+
+/// The value of a header that may occur once, in the block before the first empty line.
+fn single<'a>(file: &str, text: &'a str, key: &str) -> Result<Option<&'a str>, WheelError> {
+    let mut found = None;
+    let mut continued = false;
+    for line in text.split('\n') {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        if line.is_empty() {
+            break;
+        }
+        if line.starts_with([' ', '\t']) {
+            if continued {
+                return Err(WheelError::format(file, format!("{key} spans several lines")));
+            }
+            continue;
+        }
+        let Some((k, v)) = line.split_once(':') else { break };
+        continued = k.eq_ignore_ascii_case(key);
+        if continued && found.replace(v.trim_start_matches([' ', '\t'])).is_some() {
+            return Err(WheelError::format(file, format!("{key} occurs twice")));
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn wheel_versions() {
+        let parse = |t: &str| parse_wheel("W", t);
+        assert!(parse("Wheel-Version: 1.0\nRoot-Is-Purelib: true\n").unwrap().root_is_purelib);
+        assert!(!parse("Wheel-Version: 1.9\r\nroot-is-purelib: False\r\n").unwrap().root_is_purelib);
+        assert!(!parse("Wheel-Version: 1.0\n\nRoot-Is-Purelib: true\n").unwrap().root_is_purelib);
+        for bad in [
+            "Wheel-Version: 2.0\nRoot-Is-Purelib: true\n",
+            "Root-Is-Purelib: true\n",
+            "Wheel-Version: 1.x\n",
+            "Wheel-Version: 1.0\nWheel-Version: 1.0\n",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true \n",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n false\n",
+        ] {
+            assert!(parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn metadata_must_be_of_the_resolved_distribution() {
+        let check = |n, v| check_metadata("M", "Metadata-Version: 2.1\nName: Foo.Bar\nVersion: 1.0\n", n, v);
+        assert!(check("foo-bar", "1.0.0").is_ok());
+        assert_eq!(
+            check("foo", "1.0").unwrap_err().to_string(),
+            "the wheel says it is name \"Foo.Bar\", but \"foo\" was resolved"
+        );
+        assert!(matches!(check("foo-bar", "1.1"), Err(WheelError::Mismatch { field: "version", .. })));
+    }
+}
