@@ -282,12 +282,51 @@ fn fragment() -> impl Strategy<Value = String> {
         "\"$X \"",
     ]);
     let nasty = prop::sample::select(vec![
-        "*", "?", "[a]", "fo*", "{a,b}", "{", "}", "~", "~/", "=~", ":~", "`", "$(", "${", "$'", "$\"", "$[",
-        "&", "&&", "|", ";", "\n", "<", ">", "(", ")", "<<", "\\\n", "2>", "\r", "\u{b}", "é",
+        "*",
+        "?",
+        "[a]",
+        "fo*",
+        "{a,b}",
+        "{",
+        "}",
+        "~",
+        "~/",
+        "=~",
+        ":~",
+        "`",
+        "$(",
+        "${",
+        "$'",
+        "$\"",
+        "$[",
+        "&",
+        "&&",
+        "|",
+        ";",
+        "\n",
+        "<",
+        ">",
+        "(",
+        ")",
+        "<<",
+        "\\\n",
+        "2>",
+        "\r",
+        "\u{b}",
+        "é",
+        " x=~ ",
+        " x=~/y ",
+        " x=a:~ ",
+        " ~ ",
+        " $SPACED ",
+        " $STAR ",
+        " $BACK ",
+        " fo* ",
+        " a\\\nb ",
     ]);
     let space =
         prop::sample::select(vec![" ", "  ", "\t", " # ", " \\\n ", " \\\n", "\\\n ", "; ", " #\n", "\n"]);
-    prop_oneof![6 => plain, 6 => quoting, 4 => variables, 1 => nasty, 8 => space].prop_map(str::to_owned)
+    prop_oneof![6 => plain, 6 => quoting, 4 => variables, 2 => nasty, 8 => space].prop_map(str::to_owned)
 }
 
 fn script() -> impl Strategy<Value = String> {
