@@ -28,7 +28,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target,id=plinth-target-$TARGETARCH \
     read -r cpu _ </target && \
     export RUSTFLAGS="-C target-feature=+crt-static -C linker=$cpu-linux-gnu-gcc" && \
-    cargo build --locked --release --target "$cpu-unknown-linux-gnu" --bin plinth && \
+    cargo build --locked --release --no-default-features --target "$cpu-unknown-linux-gnu" --bin plinth && \
     cp "target/$cpu-unknown-linux-gnu/release/plinth" /plinth
 
 FROM scratch

@@ -22,7 +22,8 @@ GO_MINIMUM=1.26.3
 IMAGE_EPOCH=1767225600
 
 say() { printf '%s\n' "$*" >&2; }
-step() { printf '==> %s\n' "$*" >&2; }
+STEP=start
+step() { STEP=$*; printf '==> %s\n' "$*" >&2; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 2; }
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -124,3 +125,41 @@ load_env() {
   # shellcheck disable=SC1091
   . "$ROOT/env"
 }
+
+# --- for scripts that use all this for a while ---------------------------------------------------------------
+
+need_cargo() {
+  have cargo || die "needs cargo, Rust $(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$REPO/Cargo.toml") or newer: get it with rustup or from your distribution"
+}
+
+# Starts what isn't running, and stops it when the script ends, however it ends. What ran before is left running.
+STOP_AT_END=0
+up_for_now() {
+  if ! alive registry && ! alive index && ! alive buildkitd; then STOP_AT_END=1; fi
+  "$REPO/hack/up" "$@"
+  load_env
+}
+
+# For scripts that run for long: whatever happens, what was started is stopped, and the last line says how it went.
+finish_well() {
+  trap 'finish $?' EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+}
+
+DONE=passed
+finish() { # exit code
+  trap - EXIT
+  if [ "$STOP_AT_END" = 1 ]; then
+    "$REPO/hack/down" || say "hack/down failed; run it by hand"
+  fi
+  if [ "$1" = 0 ]; then
+    say "${0##*/}: $DONE ($(took))"
+  else
+    say "${0##*/}: FAILED in \"$STEP\", exit code $1 ($(took))"
+  fi
+  exit "$1"
+}
+
+# Seconds since this script began, for people.
+took() { printf '%dm%02ds' $((SECONDS / 60)) $((SECONDS % 60)); }
