@@ -1,0 +1,273 @@
+//! `plinth compare DIR…`: builds each service plain and through plinth, each side from the empty cache of a
+//! builder of its own, pushes both to a registry, and measures.
+//!
+//! ```text
+//! services   which services: directories with a Dockerfile
+//! phases     the rounds (cold, unchanged, a change of the application, of a requirement) and their changes
+//! builder    a BuildKit daemon of this run's own
+//! build      one build, from Solve to the end of the push
+//! run        all of it in order: plain first, then plinth
+//! measure    the figures: unique bytes, layers, seconds
+//! gates      what has to be saved
+//! render     the tables
+//! ```
+
+mod build;
+mod builder;
+mod gates;
+mod measure;
+mod phases;
+mod render;
+mod run;
+mod services;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use plinth_frontend::policy::Gates;
+
+use crate::buildctl::Buildctl;
+use crate::cli::{Outcome, json, print, runtime};
+use crate::failure::{During as _, Failure};
+use crate::policy::Policy;
+use crate::registry::{Platform, Source};
+use crate::ui::{Progress, note};
+use measure::{Comparison, Pair, Rounds, SCHEMA_VERSION};
+use run::{Builders, Plan};
+
+/// The arguments of `plinth compare`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Services (directories with a Dockerfile), directories of services, or Dockerfiles
+    #[arg(required = true, value_name = "DIR")]
+    paths: Vec<PathBuf>,
+    /// The name of the Dockerfile in each service
+    #[arg(long, value_name = "NAME", default_value = "Dockerfile")]
+    file: String,
+    /// The frontend image
+    #[arg(long, env = "PLINTH_FRONTEND", value_name = "IMAGE")]
+    frontend: String,
+    /// Where to push: a registry, or a path in one; the images get a prefix of their own below it
+    #[arg(long, env = "PLINTH_REGISTRY", value_name = "HOST[/PATH]")]
+    registry: String,
+    /// Speak plain HTTP with a registry that is not this machine
+    #[arg(long)]
+    plain_http: bool,
+    /// The policy: a file, or a directory with a plinth.toml
+    #[arg(long, value_name = "FILE|DIR")]
+    policy: Option<PathBuf>,
+    /// The build stage of one service
+    #[arg(long, value_name = "SERVICE=STAGE")]
+    target: Vec<String>,
+    /// A build argument of all services
+    #[arg(long = "build-arg", value_name = "KEY=VALUE")]
+    build_args: Vec<String>,
+    /// The platform to build for
+    #[arg(long, value_name = "OS/ARCH")]
+    platform: Option<String>,
+    /// Compression of new layers, the same on both sides
+    #[arg(long, value_parser = ["gzip", "zstd", "estargz", "uncompressed"])]
+    compression: Option<String>,
+    /// Services to build at once, the same on both sides
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    jobs: usize,
+    /// After the cold round, change this and build again (more than once: in this order)
+    #[arg(long, value_enum, value_name = "WHAT")]
+    rebuild: Vec<phases::Rebuild>,
+    /// What `--rebuild requirement` adds
+    #[arg(long, value_name = "SPECIFIER", default_value = "colorama")]
+    requirement: String,
+    /// Repeat the all-cached build of each service this often, the sides taking turns
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    overhead: usize,
+    /// The configuration that the builders started here get a copy of
+    #[arg(long, env = "PLINTH_BUILDKITD_CONFIG", value_name = "FILE")]
+    buildkitd_config: Option<PathBuf>,
+    /// Build the plain side on this builder instead of one started here
+    #[arg(long, value_name = "ADDR", requires = "plinth_addr")]
+    plain_addr: Option<String>,
+    /// Build plinth's side on this builder instead of one started here
+    #[arg(long, value_name = "ADDR", requires = "plain_addr")]
+    plinth_addr: Option<String>,
+    /// The part of the bytes that must be saved, 0 to 1 (default: the policy's, else 0.6)
+    #[arg(long, value_name = "PART", value_parser = part)]
+    gate_size: Option<f64>,
+    /// The part of the build time that must be saved, 0 to 1 (default: the policy's, else 0.7)
+    #[arg(long, value_name = "PART", value_parser = part)]
+    gate_time: Option<f64>,
+    /// The seconds that the build of the policy's master images took; they count as plinth's
+    #[arg(long, value_name = "SECONDS")]
+    master_seconds: Option<f64>,
+    /// The bytes that the master images add (default: what the registry says)
+    #[arg(long, value_name = "BYTES")]
+    master_bytes: Option<u64>,
+    /// Write the figures as JSON to this file; `-` is standard output, in place of the tables
+    #[arg(long, value_name = "FILE|-")]
+    json: Option<PathBuf>,
+    /// Leave the images in the registry
+    #[arg(long)]
+    keep_images: bool,
+    /// Build both sides plain: for trying out the command itself
+    #[arg(long, hide = true)]
+    plain_twice: bool,
+}
+
+fn part(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(part) if (0.0..=1.0).contains(&part) => Ok(part),
+        _ => Err("a part is a number from 0 to 1, such as 0.6".into()),
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
+    let policy = args.policy.as_deref().map(Policy::read).transpose()?;
+    let plan = plan(&args, policy.as_ref())?;
+    let progress = Progress::new();
+    let runtime = runtime()?;
+    let compared = runtime.block_on(async {
+        let work = compare(&args, &plan, policy.as_ref(), &progress);
+        // Dropping the work ends its builds and stops and deletes its builders.
+        tokio::select! {
+            done = work => done,
+            signal = interrupted() => Err(Failure::new(format!("stopped by {signal}; builders started here are deleted"))),
+        }
+    });
+    progress.finish();
+    let comparison = compared?;
+    let document = args.json.as_ref().map(|_| json(&comparison)).transpose()?;
+    match (&args.json, document) {
+        (Some(path), Some(document)) if path.as_os_str() == "-" => print(&document)?,
+        (Some(path), Some(document)) => {
+            std::fs::write(path, document).during(format!("write `{}`", path.display()))?;
+            print(&render::render(&comparison))?;
+        }
+        _ => print(&render::render(&comparison))?,
+    }
+    Ok(if comparison.has_finding() { Outcome::Finding } else { Outcome::Done })
+}
+
+fn plan(args: &Args, policy: Option<&Policy>) -> Result<Plan, Failure> {
+    let services = services::find(&args.paths, &args.file)?;
+    let mut targets = BTreeMap::new();
+    for target in &args.target {
+        let (service, stage) = target
+            .split_once('=')
+            .filter(|(service, _)| services.iter().any(|known| known.name == *service))
+            .ok_or_else(|| {
+                let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
+                Failure::new(format!("--target {target} names no service"))
+                    .hint(format!("it looks like SERVICE=STAGE; the services are {}", names.join(", ")))
+            })?;
+        targets.insert(service.to_owned(), stage.to_owned());
+    }
+    // Only this run's images are below it, so that neither an earlier run nor the other side saves a push.
+    let run = format!("{:x}-{:x}", crate::buildctl::now() as u64, std::process::id());
+    let setup = build::Setup {
+        prefix: format!("{}/compare/{run}", args.registry.trim_end_matches('/')),
+        frontend: args.frontend.clone(),
+        policy: policy.map(Policy::arguments).unwrap_or_default(),
+        build_args: args.build_args.clone(),
+        targets,
+        compression: args.compression.clone(),
+        platform: args.platform.clone(),
+        plain_http: args.plain_http,
+        plain_twice: args.plain_twice,
+    };
+    let builders = match (&args.plain_addr, &args.plinth_addr) {
+        (Some(plain), Some(plinth)) => Builders::Given(Pair { plain: plain.clone(), plinth: plinth.clone() }),
+        _ => Builders::Own(args.buildkitd_config.clone()),
+    };
+    Ok(Plan {
+        setup: Arc::new(setup),
+        buildctl: Buildctl::new(None)?,
+        builders,
+        services,
+        phases: phases::phases(&args.rebuild),
+        jobs: args.jobs,
+        requirement: args.requirement.clone(),
+        repetitions: args.overhead,
+        platform: Platform::host(),
+    })
+}
+
+async fn compare(
+    args: &Args,
+    plan: &Plan,
+    policy: Option<&Policy>,
+    progress: &Progress,
+) -> Result<Comparison, Failure> {
+    let ran = plan.run(progress).await?;
+    let names: Vec<String> = plan.services.iter().map(|service| service.name.clone()).collect();
+    let mut notes = ran.notes;
+    let empty_caches = matches!(plan.builders, Builders::Own(_));
+    if !empty_caches {
+        notes.push("given builders were used: that their caches were empty is not known".into());
+    }
+    if !args.keep_images
+        && let Err(cause) = plan.forget(&ran.rounds).await
+    {
+        notes.push(format!("the images stay under {}: {cause}", plan.setup.prefix));
+    }
+    let rounds = Rounds { names: &names, sides: ran.rounds };
+    let total = rounds.total();
+    let masters = policy.map(Policy::masters).unwrap_or_default();
+    let master = if masters.is_empty() {
+        None
+    } else {
+        let mut images = Vec::new();
+        for name in &masters {
+            images.push(Source::open(name, args.plain_http)?.image(&plan.platform).await?);
+        }
+        Some(rounds.master(masters, &images, args.master_bytes, args.master_seconds))
+    };
+    let wanted = policy.map_or_else(Gates::default, Policy::gates);
+    let gates = gates::judge(
+        &total,
+        master.as_ref(),
+        args.gate_size.unwrap_or(wanted.size_saved),
+        args.gate_time.unwrap_or(wanted.build_time_saved),
+    );
+    if args.plain_twice {
+        notes.push("both sides were built plain".into());
+    }
+    let left_out = plan.services.len() - rounds.compared().len();
+    if left_out > 0 {
+        notes.push(format!(
+            "{left_out} of {} services did not build on both sides and are left out",
+            names.len()
+        ));
+    }
+    Ok(Comparison {
+        schema_version: SCHEMA_VERSION,
+        plinth: env!("CARGO_PKG_VERSION"),
+        images: plan.setup.prefix.clone(),
+        frontend: args.frontend.clone(),
+        jobs: args.jobs,
+        compression: args.compression.clone(),
+        empty_caches,
+        services: rounds.services(),
+        master,
+        phases: rounds.phases(),
+        overhead: measure::overhead(plan.repetitions, &ran.cached),
+        gates,
+        failures: rounds.failures(),
+        notes,
+        total,
+    })
+}
+
+/// Waits for a signal that asks this process to end.
+async fn interrupted() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        note("warning: signals can't be caught; builders may be left behind on Ctrl-C");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = int.recv() => "Ctrl-C",
+        _ = term.recv() => "a signal",
+    }
+}

@@ -1,0 +1,317 @@
+//! The comparison as tables for people, at most 100 columns wide.
+
+use comfy_table::{Cell, CellAlignment, Table, presets};
+
+use super::gates::saved;
+use super::measure::{Comparison, Master, PhaseRow, Total};
+
+/// The width that the tables keep to.
+const WIDTH: u16 = 100;
+/// The longest service name shown in full.
+const NAME: usize = 24;
+
+/// The whole report.
+pub(crate) fn render(comparison: &Comparison) -> String {
+    let mut parts = Vec::new();
+    if !comparison.services.is_empty() {
+        parts.push(services(comparison));
+        parts.push(work(comparison));
+    }
+    if comparison.phases.len() > 1 {
+        parts.push(phases(&comparison.phases));
+    }
+    if let Some(overhead) = &comparison.overhead {
+        parts.push(format!(
+            "All-cached build, median: plain {:.3} s, plinth {:.3} s, difference {:+.3} s",
+            overhead.plain_seconds, overhead.plinth_seconds, overhead.difference_seconds
+        ));
+    }
+    if let Some(master) = &comparison.master {
+        parts.push(self::master(master, &comparison.total.plain));
+    }
+    if !comparison.services.is_empty() {
+        let gates = comparison.gates.iter().map(|gate| {
+            let mark = if gate.met { "met   " } else { "MISSED" };
+            format!(
+                "{mark}  {:<10}  {} saved, {} required",
+                gate.name,
+                percent(gate.saved),
+                percent(gate.required)
+            )
+        });
+        parts.push(gates.collect::<Vec<_>>().join("\n"));
+    }
+    for failure in &comparison.failures {
+        let what = format!("FAILED {} ({}, {})", failure.service, failure.side.name(), failure.phase.name());
+        let log = failure.log.iter().map(|line| format!("    {line}"));
+        parts.push(std::iter::once(what).chain(log).collect::<Vec<_>>().join("\n"));
+    }
+    if !comparison.notes.is_empty() {
+        parts
+            .push(comparison.notes.iter().map(|note| format!("note: {note}")).collect::<Vec<_>>().join("\n"));
+    }
+    let mut text = parts.join("\n\n");
+    text.push('\n');
+    text
+}
+
+fn services(comparison: &Comparison) -> String {
+    let mut table = table(&["service", "size MB", "shared MB", "layers", "seconds", "done"]);
+    for row in &comparison.services {
+        let (plain, plinth) = (&row.sides.plain, &row.sides.plinth);
+        table.add_row(cells([
+            shortened(&row.name),
+            arrow(mb(plain.bytes), mb(plinth.bytes)),
+            arrow(mb(plain.shared_bytes), mb(plinth.shared_bytes)),
+            arrow(plain.layers, plinth.layers),
+            arrow(seconds(plain.seconds), seconds(plinth.seconds)),
+            row.steps.as_ref().map_or_else(|| String::from("-"), ToString::to_string),
+        ]));
+    }
+    let (plain, plinth) = (&comparison.total.plain, &comparison.total.plinth);
+    table.add_row(cells([
+        format!("{} services, unique", comparison.services.len()),
+        arrow(mb(plain.unique_bytes), mb(plinth.unique_bytes)),
+        arrow(mb(plain.shared_bytes), mb(plinth.shared_bytes)),
+        arrow(plain.layers, plinth.layers),
+        arrow(seconds(plain.seconds), seconds(plinth.seconds)),
+        String::new(),
+    ]));
+    format!(
+        "Cold build, plain → through plinth, {} at once. Size: compressed bytes, in the total each blob once.\n\
+         Done: b base replaced, a step assembled, r step removed, w step run as written.\n\n{}",
+        comparison.jobs,
+        text(table)
+    )
+}
+
+fn work(comparison: &Comparison) -> String {
+    let mut table = table(&["seconds of", "plain", "plinth", "saved"]);
+    let (plain, plinth) = (&comparison.total.plain.work, &comparison.total.plinth.work);
+    let rows = [
+        ("pip", plain.pip, plinth.pip),
+        ("apt", plain.apt, plinth.apt),
+        ("apt and pip in one", plain.apt_and_pip, plinth.apt_and_pip),
+        ("pulling images", plain.pull, plinth.pull),
+        ("export and push", plain.export, plinth.export),
+        ("the rest", plain.rest, plinth.rest),
+    ];
+    for (name, before, after) in rows {
+        if before > 0.0 || after > 0.0 {
+            let part = if before > 0.0 { percent(saved(before, after)) } else { String::from("-") };
+            table.add_row(cells([name.into(), seconds(before), seconds(after), part]));
+        }
+    }
+    text(table)
+}
+
+fn phases(rows: &[PhaseRow]) -> String {
+    let mut table = table(&["round", "services", "seconds", "saved", "new MB", "saved"]);
+    for row in rows {
+        let (plain, plinth) = (&row.sides.plain, &row.sides.plinth);
+        table.add_row(cells([
+            row.phase.name().into(),
+            row.services.to_string(),
+            arrow(seconds(plain.seconds), seconds(plinth.seconds)),
+            percent(saved(plain.seconds, plinth.seconds)),
+            arrow(mb(plain.new_bytes), mb(plinth.new_bytes)),
+            percent(saved(plain.new_bytes as f64, plinth.new_bytes as f64)),
+        ]));
+    }
+    text(table)
+}
+
+fn master(master: &Master, plain: &Total) -> String {
+    let size = |bytes: u64| {
+        format!("{} MB ({} saved)", mb(bytes), percent(saved(plain.unique_bytes as f64, bytes as f64)))
+    };
+    let mut lines = vec![
+        format!("Master images: {}", master.images.join(", ")),
+        format!(
+            "  size with what they add ({} MB): {}; without: {}",
+            mb(master.bytes),
+            size(master.unique_bytes_with),
+            size(master.unique_bytes_without)
+        ),
+    ];
+    if let Some(own) = master.seconds {
+        let time = |s: f64| format!("{} s ({} saved)", seconds(s), percent(saved(plain.seconds, s)));
+        lines.push(format!(
+            "  time with their own build ({} s): {}; without: {}",
+            seconds(own),
+            time(master.seconds_with),
+            time(master.seconds_with - own)
+        ));
+    } else {
+        lines.push("  time of their own build not counted (give it with --master-seconds)".into());
+    }
+    lines.join("\n")
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_width(WIDTH);
+    table.set_header(cells(header.iter().map(|name| (*name).to_owned())));
+    table
+}
+
+/// Without a margin on the left, and without blanks at the end of a line.
+fn text(mut table: Table) -> String {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// The first left, the others right.
+fn cells(texts: impl IntoIterator<Item = String>) -> Vec<Cell> {
+    let align = |(n, text)| {
+        Cell::new(text).set_alignment(if n == 0 { CellAlignment::Left } else { CellAlignment::Right })
+    };
+    texts.into_iter().enumerate().map(align).collect()
+}
+
+fn arrow(before: impl ToString, after: impl ToString) -> String {
+    format!("{} → {}", before.to_string(), after.to_string())
+}
+
+fn mb(bytes: u64) -> String {
+    format!("{:.1}", bytes as f64 / 1e6)
+}
+
+fn seconds(seconds: f64) -> String {
+    format!("{seconds:.1}")
+}
+
+fn percent(part: f64) -> String {
+    format!("{:.1} %", part * 100.0)
+}
+
+fn shortened(name: &str) -> String {
+    if name.chars().count() <= NAME {
+        return name.to_owned();
+    }
+    name.chars().take(NAME - 1).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::gates::judge;
+    use super::super::measure::{self, SCHEMA_VERSION, tests as sample};
+    use super::*;
+    use crate::decisions::Counts;
+
+    fn comparison(names: &[String]) -> Comparison {
+        let mut rounds = sample::rounds(names);
+        // Megabytes, so that the tables show something.
+        for round in rounds.sides.plain.iter_mut().chain(&mut rounds.sides.plinth) {
+            for image in round.images.values_mut() {
+                image.blobs = image
+                    .blobs
+                    .iter()
+                    .cloned()
+                    .map(|mut b| {
+                        b.size *= 1_000_000;
+                        b
+                    })
+                    .collect();
+            }
+        }
+        let total = rounds.total();
+        let own = [sample::image(&[("master", 60_000_000), ("cm", 2_000_000)])];
+        let master = rounds.master(vec!["r/python-master:3.12".into()], &own, None, Some(9.0));
+        let mut services = rounds.services();
+        services[0].steps = Some(Counts { assembled: 2, as_written: 1, substituted: 1, satisfied: 0 });
+        services[1].name = "a-service-with-a-name-beyond-all-measure".into();
+        Comparison {
+            schema_version: SCHEMA_VERSION,
+            plinth: "0.1.0",
+            images: "r/compare/x".into(),
+            frontend: "r/plinth:dev".into(),
+            jobs: 1,
+            compression: None,
+            empty_caches: true,
+            services,
+            gates: judge(&total, Some(&master), 0.4, 0.7),
+            total,
+            master: Some(master),
+            phases: rounds.phases(),
+            overhead: measure::overhead(1, &[(0.25, 0.4)]),
+            failures: rounds.failures(),
+            notes: vec!["a note".into()],
+        }
+    }
+
+    #[test]
+    fn the_whole_text() {
+        let names = sample::names();
+        let text = render(&comparison(&names));
+        assert_eq!(text, EXPECTED.trim_start_matches('\n'));
+    }
+
+    #[test]
+    fn it_fits() {
+        let names = sample::names();
+        let mut comparison = comparison(&names);
+        for row in &mut comparison.services {
+            row.sides.plain.bytes = 123_456_789_012;
+            row.sides.plinth.bytes = 23_456_789_012;
+            row.sides.plain.shared_bytes = 1_234_567_890;
+            row.sides.plain.seconds = 1234.5;
+            row.steps = Some(Counts { assembled: 12, as_written: 14, substituted: 3, satisfied: 2 });
+        }
+        let text = render(&comparison);
+        let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
+        assert!(widest <= 100, "{widest}:\n{text}");
+        assert!(text.contains("123456.8 → 23456.8"), "{text}");
+        assert!(text.contains("a-service-with-a-name-b…"), "{text}");
+    }
+
+    #[test]
+    fn a_missed_gate_or_a_service_lost_is_a_finding() {
+        let names = sample::names();
+        let mut comparison = comparison(&names);
+        assert!(comparison.has_finding());
+        comparison.failures.retain(|f| f.side == super::super::build::Side::Plain);
+        assert!(!comparison.gates[1].met && comparison.has_finding());
+        comparison.gates[1].met = true;
+        assert!(!comparison.has_finding());
+    }
+
+    const EXPECTED: &str = "
+Cold build, plain → through plinth, 1 at once. Size: compressed bytes, in the total each blob once.
+Done: b base replaced, a step assembled, r step removed, w step run as written.
+
+service                         size MB     shared MB  layers      seconds      done
+api                       151.0 → 106.0  50.0 → 100.0   2 → 3   40.0 → 8.0  1b 2a 1w
+a-service-with-a-name-b…  141.0 → 105.0  50.0 → 100.0   2 → 3   30.0 → 6.0         -
+2 services, unique        242.0 → 111.0  50.0 → 100.0   4 → 6  70.0 → 14.0
+
+seconds of  plain  plinth    saved
+pip          40.0     2.0   95.0 %
+apt          10.0     0.0  100.0 %
+the rest     20.0    12.0   40.0 %
+
+round      services      seconds   saved         new MB      saved
+cold              2  70.0 → 14.0  80.0 %  242.0 → 111.0     54.1 %
+unchanged         2    1.5 → 1.5   0.0 %    7.0 → 244.0  -3385.7 %
+
+All-cached build, median: plain 0.250 s, plinth 0.400 s, difference +0.150 s
+
+Master images: r/python-master:3.12
+  size with what they add (62.0 MB): 113.0 MB (53.3 % saved); without: 51.0 MB (78.9 % saved)
+  time with their own build (9.0 s): 23.0 s (67.1 % saved); without: 14.0 s (80.0 % saved)
+
+met     size        53.3 % saved, 40.0 % required
+MISSED  build time  67.1 % saved, 70.0 % required
+
+FAILED broken (plain, cold)
+    no such file
+
+FAILED unlucky (plinth, cold)
+    plinth: no
+
+note: a note
+";
+}

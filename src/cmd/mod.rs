@@ -1,0 +1,11 @@
+//! One file per subcommand.
+
+pub(crate) mod frontend;
+pub(crate) mod step;
+
+#[cfg(feature = "cli")]
+pub(crate) mod compare;
+#[cfg(feature = "cli")]
+pub(crate) mod explain;
+#[cfg(feature = "cli")]
+pub(crate) mod report;

@@ -1,0 +1,483 @@
+//! Reading images: from a registry, or from an OCI image layout on disk.
+//!
+//! Only manifests and configs are read here; layers are counted by their descriptors.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use oci_distribution::Reference;
+use oci_distribution::client::{Client, ClientConfig, ClientProtocol};
+use oci_distribution::secrets::RegistryAuth;
+use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
+use serde::Deserialize;
+
+use crate::failure::{During as _, Failure};
+
+const MANIFEST_TYPES: &[&str] = &[
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+];
+
+/// More than any image config has: a registry must not be able to fill the memory.
+const LARGEST_CONFIG: usize = 16 << 20;
+
+/// A blob that a registry stores for an image.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Blob {
+    /// Its digest, of the compressed bytes.
+    pub(crate) digest: String,
+    /// Its size in compressed bytes.
+    pub(crate) size: u64,
+}
+
+/// What is known of an image without reading its layers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Image {
+    /// The digest of what its name stands for: an index or a manifest.
+    pub(crate) digest: String,
+    /// Layers and configs, of every platform; each once.
+    pub(crate) blobs: BTreeSet<Blob>,
+    /// The layers of the platform asked for.
+    pub(crate) layers: usize,
+    /// The labels of that platform's config.
+    pub(crate) labels: std::collections::BTreeMap<String, String>,
+}
+
+/// Where an image is.
+pub(crate) enum Source {
+    /// In a registry.
+    Registry(Box<Client>, Box<Reference>, RegistryAuth),
+    /// In a directory with an OCI image layout.
+    Layout(PathBuf),
+}
+
+/// An operating system and architecture, such as `linux/amd64`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Platform {
+    os: String,
+    architecture: String,
+    variant: Option<String>,
+}
+
+impl Platform {
+    /// The platform of this machine, for Linux containers.
+    pub(crate) fn host() -> Self {
+        let architecture = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            "x86" => "386",
+            other => other,
+        };
+        Self { os: "linux".into(), architecture: architecture.into(), variant: None }
+    }
+}
+
+impl std::str::FromStr for Platform {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.split('/').map(str::to_owned);
+        match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some(os), Some(architecture), variant, None) if !os.is_empty() && !architecture.is_empty() => {
+                Ok(Self { os, architecture, variant })
+            }
+            _ => Err("a platform looks like linux/amd64 or linux/arm/v7".into()),
+        }
+    }
+}
+
+impl std::fmt::Display for Platform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        self.variant.as_ref().map_or(Ok(()), |variant| write!(f, "/{variant}"))
+    }
+}
+
+/// Whether `registry` (host, or host:port) is this machine.
+pub(crate) fn loopback(registry: &str) -> bool {
+    let host = registry.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+    let host = host.map_or(registry, |(host, _)| host);
+    host == "localhost"
+        || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+impl Source {
+    /// `name` is an image reference, or `oci:DIR` for a layout. Plain HTTP is spoken with this machine, and with
+    /// others only if `plain_http` asks for it.
+    pub(crate) fn open(name: &str, plain_http: bool) -> Result<Self, Failure> {
+        if let Some(dir) = name.strip_prefix("oci:") {
+            return Ok(Self::Layout(dir.into()));
+        }
+        let reference: Reference = name.parse().map_err(|cause| {
+            Failure::new(format!("`{name}` is no image reference: {cause}"))
+                .hint("an image looks like registry.example.com/team/app:1; a layout on disk like oci:DIR")
+        })?;
+        let registry = reference.resolve_registry().to_owned();
+        let auth = credentials(&registry)?;
+        // Fails only if one is installed already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let protocol = if plain_http || loopback(&registry) {
+            ClientProtocol::HttpsExcept(vec![registry])
+        } else {
+            ClientProtocol::Https
+        };
+        let config = ClientConfig {
+            protocol,
+            connect_timeout: Some(std::time::Duration::from_secs(20)),
+            read_timeout: Some(std::time::Duration::from_secs(60)),
+            user_agent: concat!("plinth/", env!("CARGO_PKG_VERSION")),
+            ..ClientConfig::default()
+        };
+        let client = Client::try_from(config).during("set up a connection to the registry")?;
+        Ok(Self::Registry(Box::new(client), Box::new(reference), auth))
+    }
+
+    async fn manifest(&self, digest: Option<&str>) -> Result<(Vec<u8>, String), Failure> {
+        match self {
+            Self::Registry(client, reference, auth) => {
+                let reference = match digest {
+                    Some(digest) => reference.clone_with_digest(digest.to_owned()),
+                    None => reference.as_ref().clone(),
+                };
+                let doing = format!("read the manifest of `{reference}`");
+                let (bytes, digest) =
+                    client.pull_manifest_raw(&reference, auth, MANIFEST_TYPES).await.during(doing)?;
+                Ok((bytes.to_vec(), digest))
+            }
+            Self::Layout(dir) => match digest {
+                Some(digest) => Ok((blob_of_layout(dir, digest)?, digest.to_owned())),
+                None => {
+                    let file = dir.join("index.json");
+                    let bytes = std::fs::read(&file).map_err(|cause| {
+                        Failure::new(format!("cannot read `{}`: {cause}", file.display()))
+                            .hint("an OCI layout is a directory with an index.json and blobs/")
+                    })?;
+                    Ok((bytes, String::from("index.json")))
+                }
+            },
+        }
+    }
+
+    async fn config(&self, descriptor: &Descriptor) -> Result<Vec<u8>, Failure> {
+        let digest = descriptor.digest().to_string();
+        match self {
+            Self::Registry(client, reference, _) => {
+                let mut bytes = Limited(Vec::new());
+                let doing = format!("read the config of `{reference}`");
+                client.pull_blob(reference, digest.as_str(), &mut bytes).await.during(doing)?;
+                Ok(bytes.0)
+            }
+            Self::Layout(dir) => blob_of_layout(dir, &digest),
+        }
+    }
+
+    /// Reads an image; of an index, `platform` chooses the manifest whose layers and labels are shown.
+    pub(crate) async fn image(&self, platform: &Platform) -> Result<Image, Failure> {
+        let (bytes, digest) = self.manifest(None).await?;
+        let mut manifests = Vec::new();
+        let mut seen = Vec::new();
+        let mut todo = vec![(bytes, digest.clone(), None)];
+        while let Some((bytes, digest, of)) = todo.pop() {
+            if let Some(index) = as_index(&bytes)? {
+                for entry in index.manifests() {
+                    // Attestations are no images; an index in a layout may hold another index.
+                    let attestation = entry
+                        .annotations()
+                        .as_ref()
+                        .is_some_and(|a| a.contains_key("vnd.docker.reference.type"));
+                    if attestation || manifests.len() + todo.len() > 64 {
+                        continue;
+                    }
+                    let of = entry.platform().as_ref().map(|p| Platform {
+                        os: p.os().to_string(),
+                        architecture: p.architecture().to_string(),
+                        variant: p.variant().clone(),
+                    });
+                    let (bytes, digest) = self.manifest(Some(entry.digest().as_ref())).await?;
+                    todo.push((bytes, digest, of));
+                }
+            } else {
+                let manifest: ImageManifest =
+                    serde_json::from_slice(&bytes).during(format!("read the manifest {digest}"))?;
+                let config = self.config(manifest.config()).await?;
+                let config: Config =
+                    serde_json::from_slice(&config).during(format!("read the config of {digest}"))?;
+                let of = of.unwrap_or_else(|| config.platform());
+                seen.push(of.to_string());
+                manifests.push((of, manifest, config));
+            }
+        }
+        let mut blobs = BTreeSet::new();
+        for (_, manifest, _) in &manifests {
+            for descriptor in manifest.layers().iter().chain([manifest.config()]) {
+                blobs.insert(Blob { digest: descriptor.digest().to_string(), size: descriptor.size() });
+            }
+        }
+        let only = manifests.len() == 1;
+        let chosen = manifests.into_iter().find(|(of, ..)| only || of.matches(platform));
+        let Some((_, manifest, config)) = chosen else {
+            seen.sort();
+            return Err(Failure::new(format!("{digest} has no image for {platform}"))
+                .hint(format!("it has {}; choose one with --platform", seen.join(", "))));
+        };
+        Ok(Image {
+            digest,
+            blobs,
+            layers: manifest.layers().len(),
+            labels: config.config.unwrap_or_default().labels.unwrap_or_default(),
+        })
+    }
+
+    /// Deletes the manifest that the name stands for; the registry's own collection frees the blobs.
+    pub(crate) async fn delete(name: &str, digest: &str, plain_http: bool) -> Result<(), Failure> {
+        let reference: Reference = name.parse().during(format!("delete `{name}`"))?;
+        let registry = reference.resolve_registry();
+        let scheme = if plain_http || loopback(registry) { "http" } else { "https" };
+        let url = format!("{scheme}://{registry}/v2/{}/manifests/{digest}", reference.repository());
+        let mut request =
+            reqwest::Client::builder().build().during("set up a connection to the registry")?.delete(url);
+        if let RegistryAuth::Basic(user, password) = credentials(registry)? {
+            request = request.basic_auth(user, Some(password));
+        }
+        let response = request.send().await.during(format!("delete `{name}`"))?;
+        if response.status().is_success() {
+            return Ok(());
+        }
+        Err(Failure::new(format!("cannot delete `{name}`: the registry answers {}", response.status())))
+    }
+}
+
+impl Platform {
+    fn matches(&self, wanted: &Self) -> bool {
+        self.os == wanted.os
+            && self.architecture == wanted.architecture
+            && (wanted.variant.is_none() || self.variant == wanted.variant)
+    }
+}
+
+/// The parts of an image config that are read; a strict reading would refuse images that work everywhere.
+#[derive(Deserialize)]
+struct Config {
+    #[serde(default)]
+    os: String,
+    #[serde(default)]
+    architecture: String,
+    variant: Option<String>,
+    config: Option<Runtime>,
+}
+
+#[derive(Default, Deserialize)]
+struct Runtime {
+    #[serde(rename = "Labels")]
+    labels: Option<std::collections::BTreeMap<String, String>>,
+}
+
+impl Config {
+    fn platform(&self) -> Platform {
+        Platform {
+            os: self.os.clone(),
+            architecture: self.architecture.clone(),
+            variant: self.variant.clone().filter(|v| !v.is_empty()),
+        }
+    }
+}
+
+/// A manifest and an index are told apart by what they hold: not every layout says it in `mediaType`.
+fn as_index(bytes: &[u8]) -> Result<Option<ImageIndex>, Failure> {
+    let value: serde_json::Value = serde_json::from_slice(bytes).during("read a manifest")?;
+    if value.get("manifests").is_none() {
+        return Ok(None);
+    }
+    serde_json::from_value(value).map(Some).during("read an index")
+}
+
+fn blob_of_layout(dir: &Path, digest: &str) -> Result<Vec<u8>, Failure> {
+    let (algorithm, hex) = digest
+        .split_once(':')
+        .filter(|(a, h)| [a, h].iter().all(|p| p.bytes().all(|b| b.is_ascii_alphanumeric())))
+        .ok_or_else(|| Failure::new(format!("`{digest}` is no digest")))?;
+    let file = dir.join("blobs").join(algorithm).join(hex);
+    std::fs::read(&file).during(format!("read `{}`", file.display()))
+}
+
+/// A buffer that refuses to grow past [`LARGEST_CONFIG`].
+struct Limited(Vec<u8>);
+
+impl tokio::io::AsyncWrite for Limited {
+    fn poll_write(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+        bytes: &[u8],
+    ) -> std::task::Poll<std::io::Result<usize>> {
+        if self.0.len() + bytes.len() > LARGEST_CONFIG {
+            return std::task::Poll::Ready(Err(std::io::Error::other("the config is larger than 16 MiB")));
+        }
+        self.0.extend_from_slice(bytes);
+        std::task::Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+}
+
+/// The part of docker's client configuration that has credentials in it.
+#[derive(Default, Deserialize)]
+struct DockerConfig {
+    #[serde(default)]
+    auths: std::collections::BTreeMap<String, DockerAuth>,
+}
+
+#[derive(Default, Deserialize)]
+struct DockerAuth {
+    auth: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
+}
+
+/// The credentials for `registry` from DOCKER_AUTH_CONFIG (the document itself), or from `config.json` in
+/// DOCKER_CONFIG or `~/.docker`. Credential helpers are not asked.
+fn credentials(registry: &str) -> Result<RegistryAuth, Failure> {
+    let (origin, text) = if let Some(text) =
+        std::env::var("DOCKER_AUTH_CONFIG").ok().filter(|t| !t.is_empty())
+    {
+        (String::from("DOCKER_AUTH_CONFIG"), text)
+    } else {
+        let dir = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
+        let Some(dir) = dir.or_else(|| std::env::home_dir().map(|home| home.join(".docker"))) else {
+            return Ok(RegistryAuth::Anonymous);
+        };
+        let file = dir.join("config.json");
+        match std::fs::read_to_string(&file) {
+            Ok(text) => (format!("`{}`", file.display()), text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(RegistryAuth::Anonymous),
+            Err(error) => return Err(Failure::new(format!("cannot read `{}`: {error}", file.display()))),
+        }
+    };
+    login(&text, registry)
+        .map_err(|cause| Failure::new(format!("cannot read the credentials in {origin}: {cause}")))
+}
+
+fn login(text: &str, registry: &str) -> Result<RegistryAuth, String> {
+    let config: DockerConfig = serde_json::from_str(text).map_err(|cause| cause.to_string())?;
+    let hub = ["docker.io", "index.docker.io"];
+    let entry = config.auths.into_iter().find(|(name, _)| {
+        let name = name.trim_start_matches("https://").trim_start_matches("http://");
+        let name = name.split('/').next().unwrap_or(name);
+        name == registry || (hub.contains(&name) && hub.contains(&registry))
+    });
+    let Some((_, entry)) = entry else { return Ok(RegistryAuth::Anonymous) };
+    if let (Some(user), Some(password)) = (entry.username, entry.password) {
+        return Ok(RegistryAuth::Basic(user, password));
+    }
+    let Some(auth) = entry.auth.filter(|auth| !auth.is_empty()) else { return Ok(RegistryAuth::Anonymous) };
+    let bad = || format!("the entry for {registry} is not base64 of user:password");
+    let bytes = base64::engine::general_purpose::STANDARD.decode(auth.trim()).map_err(|_| bad())?;
+    let text = String::from_utf8(bytes).map_err(|_| bad())?;
+    let (user, password) = text.split_once(':').ok_or_else(bad)?;
+    Ok(RegistryAuth::Basic(user.to_owned(), password.trim_end_matches('\0').to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn plain_http_is_for_this_machine() {
+        for registry in ["localhost", "localhost:5000", "127.0.0.1:5051", "127.8.8.8", "[::1]:5000"] {
+            assert!(loopback(registry), "{registry}");
+        }
+        for registry in ["registry.example.com", "localhost.example.com:5000", "10.0.0.1:5000", "128.0.0.1"] {
+            assert!(!loopback(registry), "{registry}");
+        }
+    }
+
+    #[test]
+    fn credentials_of_the_right_registry() {
+        let text = r#"{"auths":{"r.example:5000":{"auth":"dTpwOnE="},"https://index.docker.io/v1/":{"username":"h","password":"x"}}}"#;
+        let basic = |user: &str, password: &str| RegistryAuth::Basic(user.into(), password.into());
+        assert_eq!(login(text, "r.example:5000"), Ok(basic("u", "p:q")));
+        assert_eq!(login(text, "index.docker.io"), Ok(basic("h", "x")));
+        assert_eq!(login(text, "r.example"), Ok(RegistryAuth::Anonymous));
+        let error = login(r#"{"auths":{"r":{"auth":"?"}}}"#, "r").unwrap_err();
+        assert_eq!(error, "the entry for r is not base64 of user:password");
+    }
+
+    #[test]
+    fn platforms() {
+        let arm: Platform = "linux/arm/v7".parse().unwrap();
+        assert_eq!(arm.to_string(), "linux/arm/v7");
+        assert!(arm.matches(&"linux/arm".parse().unwrap()));
+        assert!(!arm.matches(&"linux/arm64".parse().unwrap()));
+        assert!("linux".parse::<Platform>().is_err());
+    }
+
+    fn layout() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = dir.path().join("blobs/sha256");
+        std::fs::create_dir_all(&blobs).unwrap();
+        let id = |n: u8| format!("{n:02x}").repeat(32);
+        let descriptor = |media: &str, n: u8, size: usize, more: &str| {
+            format!(r#"{{"mediaType":"{media}","digest":"sha256:{}","size":{size}{more}}}"#, id(n))
+        };
+        let layer = "application/vnd.oci.image.layer.v1.tar+gzip";
+        let config = "application/vnd.oci.image.config.v1+json";
+        let manifest = "application/vnd.oci.image.manifest.v1+json";
+        for (n, architecture) in [(1, "amd64"), (2, "arm64")] {
+            std::fs::write(
+                blobs.join(id(n)),
+                format!(r#"{{"os":"linux","architecture":"{architecture}","config":{{"Labels":{{"for":"{architecture}"}}}}}}"#),
+            )
+            .unwrap();
+            // Layer 9 is in both platforms.
+            let layers = [descriptor(layer, 9, 1000, ""), descriptor(layer, 10 + n, 100, "")].join(",");
+            let text = format!(
+                r#"{{"schemaVersion":2,"mediaType":"{manifest}","config":{},"layers":[{layers}]}}"#,
+                descriptor(config, n, 10, "")
+            );
+            std::fs::write(blobs.join(id(20 + n)), text).unwrap();
+        }
+        let entry = |n: u8, architecture: &str| {
+            descriptor(
+                manifest,
+                n,
+                1,
+                &format!(r#","platform":{{"os":"linux","architecture":"{architecture}"}}"#),
+            )
+        };
+        let index =
+            format!(r#"{{"schemaVersion":2,"manifests":[{},{}]}}"#, entry(21, "amd64"), entry(22, "arm64"));
+        std::fs::write(dir.path().join("index.json"), index).unwrap();
+        dir
+    }
+
+    #[tokio::test]
+    async fn an_index_counts_every_platform_and_shows_one() {
+        let dir = layout();
+        let source = Source::open(&format!("oci:{}", dir.path().display()), false).unwrap();
+        let image = source.image(&"linux/arm64".parse().unwrap()).await.unwrap();
+        assert_eq!(image.labels["for"], "arm64");
+        assert_eq!(image.layers, 2);
+        assert_eq!(image.blobs.iter().map(|blob| blob.size).sum::<u64>(), 1000 + 2 * 100 + 2 * 10);
+        let error = source.image(&"linux/s390x".parse().unwrap()).await.unwrap_err().to_string();
+        assert!(error.contains("no image for linux/s390x"), "{error}");
+        assert!(
+            error.contains("hint: it has linux/amd64, linux/arm64; choose one with --platform"),
+            "{error}"
+        );
+    }
+}
