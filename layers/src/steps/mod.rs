@@ -46,6 +46,8 @@ pub mod mounts {
     pub const TAIL: &str = "/.plinth/tail";
     /// The verdict of `record`, when it is asked why it refused.
     pub const STATUS: &str = "/.plinth/status";
+    /// Memory for what a step only needs while it runs.
+    pub const SCRATCH: &str = "/.plinth/scratch";
     /// Byte code of the base's own modules, so that interpreters start faster; may be absent.
     pub const PYCACHE: &str = "/.plinth/pycache";
     /// Facts that a result rests on; nothing reads them there, but the result depends on them.

@@ -29,6 +29,18 @@ impl Summary {
     /// Name of the file.
     pub const FILE: &str = "summary.json";
 
+    /// Writes the summary into a meta directory; the time of the file is fixed, as everything there.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub fn write(&self, meta: &Path) -> std::io::Result<()> {
+        let path = meta.join(Self::FILE);
+        std::fs::write(&path, serde_json::to_vec(self)?)?;
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(crate::tree::MTIME);
+        std::fs::File::open(&path)?.set_modified(time)?;
+        std::fs::File::open(meta)?.set_modified(time)
+    }
+
     /// Measures a payload tree.
     ///
     /// # Errors

@@ -124,7 +124,7 @@ async fn attempt(
         site.remove(rewrite, resolution, &removed.join(", "))?
     };
     merged.push(state);
-    let record = site.record(rewrite, state, resolution, &payloads, &tail, &base.evidence)?;
+    let record = site.record(rewrite, resolution, &payloads, &tail, &base.evidence)?;
     check(cx, rewrite, record).await?;
 
     let title = |i: &usize| format!("{} {}", plan.install[*i].name, plan.install[*i].version);

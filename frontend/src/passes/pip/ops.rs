@@ -100,7 +100,6 @@ impl Site<'_> {
     pub(super) fn record(
         &self,
         rewrite: &mut Rewrite,
-        state: Edge,
         resolution: Edge,
         payloads: &[Payload],
         tail: &[usize],
@@ -109,7 +108,7 @@ impl Site<'_> {
         let make = |step: &str| {
             let spec = RecordSpec { layout: LAYOUT, tail: tail.to_vec() };
             let spec = serde_json::to_string(&spec).unwrap_or_default();
-            let mut exec = ToolExec::new(self.tool, state, [step.to_owned(), spec]);
+            let mut exec = ToolExec::new(self.tool, self.before(), [step.to_owned(), spec]);
             exec.read(mounts::RESOLUTION, resolution, "");
             for (i, payload) in payloads.iter().enumerate() {
                 exec.read(&format!("{}/{i}", mounts::METAS), payload.meta, "");
@@ -123,6 +122,7 @@ impl Site<'_> {
             exec
         };
         let mut exec = make("record");
+        exec.tmpfs(mounts::SCRATCH);
         let record = exec.output(mounts::RECORD);
         let tail_output = exec.output(mounts::TAIL);
         let op = exec.add(rewrite, "[plinth] record".to_owned(), &self.origin)?;

@@ -1,0 +1,100 @@
+//! `plinth step NAME …`: the programs that run inside a build container.
+//!
+//! Exit codes: 0 done, [`REFUSED`] the step may not be assembled, [`UNRESOLVED`] the installer itself found no
+//! answer, 2 anything else. Only 0 is cached by BuildKit: an index that is down today is asked again tomorrow.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use plinth_layers::resolution::{Outcome, Plan, Resolution};
+use plinth_layers::steps::record::Verdict;
+use plinth_layers::steps::summary::Summary;
+use plinth_layers::steps::{self, mounts};
+
+/// `record` found that its layers would not give what the installer leaves.
+const REFUSED: u8 = 10;
+/// The installer could not resolve the request, or broke off.
+const UNRESOLVED: u8 = 11;
+
+type Error = Box<dyn std::error::Error>;
+
+/// Runs one step; `args` are what follows the word `step`.
+pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
+    match dispatch(args) {
+        Ok(code) => code,
+        Err(error) => {
+            say(&format!("error: {error}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn dispatch(args: Vec<OsString>) -> Result<ExitCode, Error> {
+    let mut args = args.into_iter().map(|arg| arg.into_string().map_err(|_| "an argument is not UTF-8"));
+    let name = args.next().ok_or("no step is named")??;
+    let rest: Vec<String> = args.collect::<Result<_, _>>()?;
+    match (name.as_str(), rest.as_slice()) {
+        ("probe", [path]) => steps::probe::run(Path::new("/"), path, Path::new(mounts::OUT))?,
+        ("warm", [interpreter]) => steps::warm::run(interpreter, Path::new(mounts::OUT))?,
+        ("resolve", argv) => steps::resolve::run(argv, Path::new(mounts::OUT))?,
+        ("fetch", []) => steps::fetch::run(&resolution()?, Path::new(mounts::OUT))?,
+        ("payload", [spec]) => payload(spec)?,
+        ("record", [spec]) => return record(spec, None),
+        ("why", [spec]) => return record(spec, Some(Path::new(mounts::STATUS))),
+        ("remove", []) => steps::remove::run(&plan()?, Path::new("/"))?,
+        _ => return Err(format!("there is no step `{name}` with {} arguments", rest.len()).into()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A wheel that is broken is an answer: written down, and cached. Anything else is a failure, and isn't.
+fn payload(spec: &str) -> Result<(), Error> {
+    use steps::payload::Error as PayloadError;
+    let spec: steps::payload::PayloadSpec = serde_json::from_str(spec)?;
+    let (out, meta) = (Path::new(mounts::OUT), Path::new(mounts::META));
+    let wheel = Path::new(mounts::WHEEL).join(&spec.filename);
+    let summary = match steps::payload::run(&spec, &wheel, out, meta) {
+        Ok(()) => Summary::of(out)?,
+        Err(error @ PayloadError::Wheel(_)) => {
+            say(&error.to_string());
+            Summary::Refused { reason: format!("{}: {error}", spec.filename) }
+        }
+        Err(error) => return Err(error.into()),
+    };
+    summary.write(meta)?;
+    Ok(())
+}
+
+/// Makes the record layers, or refuses with an exit code; with `status`, says why instead.
+fn record(spec: &str, status: Option<&Path>) -> Result<ExitCode, Error> {
+    let spec = serde_json::from_str(spec)?;
+    let verdict_at = status.unwrap_or(Path::new(mounts::SCRATCH));
+    let [metas, trees, record, tail] = [mounts::METAS, mounts::TREES, mounts::RECORD, mounts::TAIL].map(Path::new);
+    steps::record::run(&plan()?, &spec, Path::new("/"), metas, trees, record, tail, verdict_at)?;
+    let text = std::fs::read(verdict_at.join(Verdict::FILE))?;
+    match serde_json::from_slice(&text)? {
+        Verdict::Refused { reason } if status.is_none() => {
+            say(&reason);
+            Ok(ExitCode::from(REFUSED))
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn resolution() -> Result<Resolution, Error> {
+    Ok(serde_json::from_slice(&std::fs::read(Path::new(mounts::RESOLUTION).join(Resolution::FILE))?)?)
+}
+
+fn plan() -> Result<Plan, Error> {
+    match resolution()?.outcome {
+        Outcome::Assemble(plan) => Ok(*plan),
+        Outcome::Refuse { reason } => Err(format!("there is nothing to do for a refused step ({reason})").into()),
+    }
+}
+
+/// A step's messages go to the build log. If nobody reads them, nothing can be done about it.
+fn say(message: &str) {
+    let _ = writeln!(std::io::stderr(), "{message}");
+}
