@@ -136,7 +136,7 @@ need_cargo() {
 STOP_AT_END=0
 up_for_now() {
   if ! alive registry && ! alive index && ! alive buildkitd; then STOP_AT_END=1; fi
-  "$REPO/hack/up" "$@"
+  "$REPO/hack/up"
   load_env
 }
 
