@@ -10,8 +10,8 @@ pub fn os_release(root: &RootFs<'_>) -> (String, String) {
     let bytes = paths.iter().find_map(|path| root.read(Path::new(path), 1 << 16)).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let field = |name: &str| {
-        let values = text.lines().filter_map(|line| line.trim().split_once('='));
-        let value = values.filter(|(key, _)| *key == name).last().map_or("", |(_, value)| value);
+        let mut values = text.lines().filter_map(|line| line.trim().split_once('='));
+        let value = values.rfind(|(key, _)| *key == name).map_or("", |(_, value)| value);
         value.trim_matches(['"', '\'']).to_owned()
     };
     (field("ID"), field("VERSION_ID"))

@@ -161,8 +161,8 @@ impl PipCommand {
                 (true, None) => self.add_next(spec, at),
             };
         }
-        let mut letters = argument.char_indices().skip(1);
-        while let Some((index, letter)) = letters.next() {
+        let letters = argument.char_indices().skip(1);
+        for (index, letter) in letters {
             let Some(spec) = options::find(tables, &format!("-{letter}")) else {
                 return Err(NotUnderstood::new(format!("option {}", shown(&format!("-{letter}")))));
             };

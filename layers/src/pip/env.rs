@@ -108,6 +108,31 @@ pub fn check_environment(env: &[(String, String)]) -> Result<(), NotUnderstood> 
     sorted.into_iter().try_for_each(|(name, value)| check_variable(name, value))
 }
 
+/// Names of set variables that make the step reach an index in its own way: certificates, proxies, trust.
+/// Whoever fetches the wheels in its place may not reach it without them.
+pub fn network_variables(env: &[(String, String)]) -> Vec<&str> {
+    const OWN: &[&str] = &[
+        "PIP_CERT",
+        "PIP_PROXY",
+        "PIP_TRUSTED_HOST",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "NO_PROXY",
+    ];
+    let set = env.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name.as_str());
+    let mut names: Vec<&str> = set
+        // The proxy variables count in lower case too.
+        .filter(|name| OWN.contains(name) || name.ends_with("_proxy") && OWN.contains(&&*name.to_uppercase()))
+        .collect();
+    names.sort_unstable();
+    names
+}
+
 fn check_variable(name: &str, value: &str) -> Result<(), NotUnderstood> {
     // pip lower-cases what follows `PIP_`, so `PIP_Target` steers it too: the list is of exact names.
     if !FAMILIES.iter().any(|family| name.starts_with(family)) {
@@ -142,7 +167,7 @@ fn shown(name: &str) -> &str {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::check_environment;
+    use super::{check_environment, network_variables};
 
     fn check(name: &str, value: &str) -> Result<(), String> {
         check_environment(&[("PATH".into(), "/bin".into()), (name.into(), value.into())])
@@ -207,6 +232,13 @@ mod tests {
             check("PIP_\u{1b}[31m", "hunter2").unwrap_err(),
             "environment variable of an unusual name"
         );
+    }
+
+    #[test]
+    fn variables_of_the_network_are_named() {
+        let pairs = [("https_proxy", "p"), ("PIP_CERT", "/c"), ("HTTP_PROXY", ""), ("PATH", "/bin")];
+        let env = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(network_variables(&env), ["PIP_CERT", "https_proxy"]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod requirement;
 mod requirements;
 
 pub use command::{PipCommand, Program, Tool};
-pub use env::check_environment;
+pub use env::{check_environment, network_variables};
 pub use launcher::{Launcher, find_launcher};
 pub use options::{Effect, OptionSpec};
 pub use report::{Report, ReportItem};

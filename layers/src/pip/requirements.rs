@@ -249,7 +249,7 @@ const LINE_OPTIONS: &[(&[&str], bool)] = &[
 fn decode(bytes: &[u8]) -> Result<String, NotUnderstood> {
     let refused = || NotUnderstood::new("a requirements file that is not UTF-8");
     let wide = |bytes: &[u8], to: fn([u8; 2]) -> u16| {
-        if bytes.len() % 2 != 0 {
+        if !bytes.len().is_multiple_of(2) {
             return Err(refused());
         }
         let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| to([pair[0], pair[1]])).collect();

@@ -29,7 +29,6 @@ const CONFIG_KEYS: &[&str] = &[
     "break-system-packages",
     "cache-dir",
     "cert",
-    "constraint",
     "default-timeout",
     "disable-pip-version-check",
     "exists-action",
@@ -66,7 +65,7 @@ const MAX_ANSWER: u64 = 256 << 20;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Reading or writing files, or starting the interpreter.
+    /// Reading or writing files.
     #[error("resolve: {what}: {source}")]
     Io {
         /// What was being done.
@@ -95,7 +94,7 @@ pub struct Context {
 /// [`Resolution::FILE`] to `out`.
 ///
 /// # Errors
-/// [`Error`] if files can't be written or the interpreter can't be started. A command that is not
+/// [`Error`] if files can't be written. A command that is not
 /// understood, or that pip can't resolve, is [`Outcome::Refuse`].
 pub fn run(argv: &[String], out: &Path) -> Result<(), Error> {
     let mut env = Vec::new();
@@ -128,7 +127,11 @@ pub fn resolve(context: &Context) -> Result<Resolution, Error> {
         Ok(prepared) => prepared,
         Err(reason) => return Ok(refuse(reason)),
     };
-    let scratch = tempfile::tempdir().map_err(io("make a temporary directory"))?;
+    // TMPDIR may name a directory of the image, which is read-only here.
+    let scratch = match tempfile::tempdir().or_else(|_| tempfile::tempdir_in("/tmp")) {
+        Ok(scratch) => scratch,
+        Err(_) => return Ok(refuse(NotUnderstood::new("no temporary directory that can be written"))),
+    };
     let ran = ask(context, &command, &launcher, scratch.path())?;
     Ok(match judge(&command, &launcher, scratch.path(), &ran) {
         Ok(plan) => Resolution { format: Resolution::FORMAT, outcome: Outcome::Assemble(Box::new(plan)) },
@@ -148,9 +151,13 @@ fn prepare(context: &Context) -> Result<(PipCommand, Launcher), NotUnderstood> {
     }
     check_environment(&context.env)?;
     let mut files = LocalFiles { cwd: &context.cwd, env: &context.env };
-    let constraints = command.constraint_files.iter().map(|file| (file.clone(), true));
-    let requirements = command.requirement_files.iter().map(|file| (file.clone(), false));
-    read_requirements(&mut files, &constraints.chain(requirements).collect::<Vec<_>>())?;
+    let variable = context.env.iter().find(|(name, _)| name == "PIP_CONSTRAINT");
+    let from_env = variable.into_iter().flat_map(|(_, files)| files.split_whitespace());
+    let constraints = from_env.chain(command.constraint_files.iter().map(String::as_str));
+    let requirements = command.requirement_files.iter().map(String::as_str);
+    let all = constraints.map(|file| (file, true)).chain(requirements.map(|file| (file, false)));
+    let all: Vec<_> = all.map(|(file, constraint)| (file.to_owned(), constraint)).collect();
+    read_requirements(&mut files, &all)?;
     let path = context.env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_str());
     let launcher = find_launcher(&command, path.unwrap_or_default())?;
     if launcher.script.is_none() {
@@ -197,13 +204,13 @@ fn ask(context: &Context, command: &PipCommand, launcher: &Launcher, scratch: &P
     }
     let mut child = match child.spawn() {
         Ok(child) => child,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(Ran { ok: false, last_error: Some("its interpreter is not there".to_owned()) });
+        Err(error) => {
+            let why = format!("its interpreter can't be started ({})", error.kind());
+            return Ok(Ran { ok: false, last_error: Some(why) });
         }
-        Err(error) => return Err(io("start the interpreter")(error)),
     };
     let out = child.stdout.take().map(|pipe| thread::spawn(move || echo(pipe)));
-    let last_error = child.stderr.take().and_then(|pipe| echo(pipe));
+    let last_error = child.stderr.take().and_then(echo);
     if let Some(out) = out {
         let _ = out.join();
     }
@@ -324,11 +331,11 @@ fn judge(
         return Err(NotUnderstood::new("an interpreter that is started through another program"));
     }
     check_state(command, &described)?;
-    if answer.code != 0 {
-        return Err(unresolved());
-    }
-    let (None, Some(concluded)) = (answer.error, answer.concluded) else {
+    if answer.error.is_some() {
         return Err(NotUnderstood::new("a pip whose resolver is not known"));
+    }
+    let Some(concluded) = answer.concluded.filter(|_| answer.code == 0) else {
+        return Err(unresolved());
     };
     let report = read_limited(&scratch.join("report.json"));
     let report = Report::parse(&report.ok_or_else(|| NotUnderstood::new("no report from pip"))?)?;
@@ -381,7 +388,8 @@ fn check_state(command: &PipCommand, facts: &Described) -> Result<(), NotUnderst
             return refused("the index needs credentials");
         }
         // The configuration file's own place, and what says no to something.
-        let harmless = (section == ":env:" && key == "config-file")
+        // Constraints of the environment were read; those of a file might hold anything.
+        let harmless = (section == ":env:" && matches!(key, "config-file" | "constraint"))
             || (!item.set && matches!(key, "user" | "require-virtualenv"));
         if !harmless && !CONFIG_KEYS.contains(&key) {
             let plain = key.len() < 40 && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
