@@ -287,10 +287,9 @@ fn distribution_files(
     let mut parts = plan.interpreter.version.splitn(3, '.');
     let minor = format!("{}.{}", parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let generated = dialect.generated(&meta.scripts, &minor);
-    if !generated.is_empty() || meta.entries.iter().any(|e| e.kind == Kind::Script) {
-        if let Some(why) = scripts::unfit(executable) {
-            return refuse(why);
-        }
+    let names_it = !generated.is_empty() || meta.entries.iter().any(|e| e.kind == Kind::Script);
+    if let Some(why) = scripts::unfit(executable).filter(|_| names_it) {
+        return refuse(why);
     }
     let read = |index, pyc| {
         let path = kept.join(PayloadMeta::kept_file(index, pyc));

@@ -6,7 +6,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
-use zip::{CompressionMethod, ZipArchive};
+use zip::{CompressionMethod, ExtraField, ZipArchive};
 
 use super::{WheelError, name};
 
@@ -23,6 +23,8 @@ pub const RATIO_FLOOR: u64 = 64 << 20;
 pub const MAX_METADATA: u64 = 32 << 20;
 
 const END_OF_DIRECTORY: usize = 22;
+/// The general purpose flag that declares an entry's name to be UTF-8.
+const UTF8_NAME: u16 = 1 << 11;
 
 /// One regular file of a wheel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +74,14 @@ impl Archive {
             return Err(WheelError::Archive(format!("more than {MAX_ENTRIES} entries")));
         }
         zip.validate_header_consistency().map_err(bad)?;
+        for index in 0..zip.len() {
+            let entry = zip.by_index_raw(index).map_err(bad)?;
+            // Readers that know this field see its name, others the one in the header.
+            if entry.extra_data_fields().any(|f| matches!(f, ExtraField::UnicodePath(_))) {
+                let name = String::from_utf8_lossy(entry.name_raw()).into_owned();
+                return Err(WheelError::Entry { name, why: "it has a second name" });
+            }
+        }
         let (members, directories) = members(&zip)?;
         let limit = MAX_UNPACKED.min(RATIO_FLOOR.max(size.saturating_mul(MAX_RATIO)));
         Ok(Self { zip, path: path.to_owned(), members, directories, budget: limit, limit })
@@ -219,7 +229,7 @@ fn members(zip: &ZipArchive<BufReader<File>>) -> Result<(Vec<Member>, Vec<String
         let full =
             std::str::from_utf8(entry.name_raw()).map_err(|_| unsafe_entry("the name is not UTF-8"))?;
         // Without the UTF-8 flag the name is in code page 437 to some readers and in UTF-8 to others.
-        if entry.name().ok().as_deref() != Some(full) {
+        if !full.is_ascii() && entry.flags().as_u16() & UTF8_NAME == 0 {
             return Err(unsafe_entry("the name is not ASCII and not marked as UTF-8"));
         }
         let directory = full.strip_suffix('/');

@@ -192,10 +192,9 @@ pub fn pips() -> Vec<(String, PathBuf)> {
         for entry in fs::read_dir(&directory).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-            if let Some(version) = name.strip_prefix("pip-").and_then(|n| n.split('-').next()) {
-                if name.ends_with(".whl") {
-                    found.push((version.to_owned(), path.clone()));
-                }
+            let version = name.strip_prefix("pip-").and_then(|n| n.split('-').next());
+            if let Some(version) = version.filter(|_| name.ends_with(".whl")) {
+                found.push((version.to_owned(), path.clone()));
             }
         }
     }

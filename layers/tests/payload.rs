@@ -1,0 +1,264 @@
+//! Payload trees: canonical whatever the circumstances, with golden diff IDs for the layout.
+#![allow(clippy::unwrap_used)]
+
+mod wheels;
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use plinth_layers::resolution::{Interpreter, Scheme};
+use plinth_layers::steps::payload::{self, Error, PayloadSpec};
+use plinth_layers::tree::{LAYOUT, MTIME, diff_id, tar};
+use plinth_layers::wheel::{Kind, PayloadMeta};
+use wheels::{Wheel, interpreter, output, python, sha256};
+
+/// Where the wheels of the golden layers go, whatever interpreter runs the tests.
+fn scheme() -> Scheme {
+    let lib = "/usr/local/lib/python3.11/site-packages";
+    Scheme {
+        purelib: lib.into(),
+        platlib: lib.into(),
+        headers: "/usr/local/include/python3.11".into(),
+        scripts: "/usr/local/bin".into(),
+        data: "/usr/local".into(),
+    }
+}
+
+fn spec(wheel: &Wheel, bytes: &[u8], interpreter: &Interpreter) -> PayloadSpec {
+    PayloadSpec {
+        layout: LAYOUT,
+        name: wheel.name.clone(),
+        version: wheel.version.clone(),
+        filename: wheel.filename(),
+        sha256: sha256(bytes),
+        scheme: scheme(),
+        interpreter: interpreter.clone(),
+    }
+}
+
+struct Made {
+    _temp: tempfile::TempDir,
+    out: PathBuf,
+    meta_dir: PathBuf,
+    meta: PayloadMeta,
+}
+
+fn make_at(
+    wheel: &Wheel,
+    bytes: &[u8],
+    interpreter: &Interpreter,
+    base: &Path,
+) -> Result<PayloadMeta, Error> {
+    let (out, meta, file) = (base.join("out"), base.join("meta"), base.join(wheel.filename()));
+    fs::create_dir_all(&out).unwrap();
+    fs::create_dir_all(&meta).unwrap();
+    fs::write(&file, bytes).unwrap();
+    payload::run(&spec(wheel, bytes, interpreter), &file, &out, &meta)?;
+    Ok(serde_json::from_slice(&fs::read(meta.join(PayloadMeta::FILE)).unwrap()).unwrap())
+}
+
+fn make_bytes(wheel: &Wheel, bytes: &[u8]) -> Made {
+    let temp = tempfile::tempdir().unwrap();
+    let (interpreter, _) = interpreter(Path::new(&python()));
+    let meta = make_at(wheel, bytes, &interpreter, temp.path()).unwrap();
+    Made { out: temp.path().join("out"), meta_dir: temp.path().join("meta"), _temp: temp, meta }
+}
+
+fn make(wheel: &Wheel) -> Made {
+    make_bytes(wheel, &wheel.bytes())
+}
+
+fn plain() -> Wheel {
+    Wheel::new("golden", "1.0")
+        .file("golden/data.json", "{}\n")
+        .mode("golden/lib.so", "ELF", 0o100_755)
+        .file("golden/empty", "")
+        .file("golden.d/x", "sorted after golden/, before golden0\n")
+        .file("golden0", "x\n")
+        .data("scripts/golden", "#!/bin/sh\n", 0o100_755)
+        .data("scripts/golden-py", "#!python\n", 0o100_755)
+        .info("entry_points.txt", "[console_scripts]\ngolden-cli = golden:main\n")
+}
+
+fn long_names() -> Wheel {
+    let deep = format!("deep/{}/{}", "d".repeat(60), "e".repeat(60));
+    Wheel::new("golden-long", "2.0")
+        .platlib()
+        .file(&format!("{deep}/file.txt"), "long path\n")
+        .file("unicode/naïve/文.txt", "not ASCII\n")
+        .file(
+            &format!("edge/{}", "f".repeat(100 - "usr/local/lib/python3.11/site-packages/edge/".len())),
+            "100\n",
+        )
+        .file(
+            &format!("edge/{}", "g".repeat(101 - "usr/local/lib/python3.11/site-packages/edge/".len())),
+            "101\n",
+        )
+        .data("data/share/golden/page.1", "man\n", 0o100_644)
+        .data("headers/golden.h", "\n", 0o100_644)
+}
+
+fn with_code() -> Wheel {
+    Wheel::new("golden-code", "3.0")
+        .file("golden_code/__init__.py", "X = {'a', 'b'}\n\n\ndef f(x):\n    return x in {'c', 'd', 'e'}\n")
+        .file("golden_code/broken.py", "def (\n")
+        .data("scripts/golden.py", "#!python\nprint('x')\n", 0o100_755)
+}
+
+#[test]
+fn golden_diff_ids() {
+    // A change here means that every payload layer in every registry is stored anew: raise LAYOUT with it.
+    assert_eq!(LAYOUT, 1);
+    assert_eq!(
+        diff_id(&make(&plain()).out).unwrap(),
+        "sha256:e807f7bc2872270b3c2ef4ff69388248a620a3c7beb7a4d828c6203e3e3a5951"
+    );
+    assert_eq!(
+        diff_id(&make(&long_names()).out).unwrap(),
+        "sha256:adccb87537e160bf2c7d58e19f283c48ee8f49e612a8f7cd9679d86c2c5c3d2c"
+    );
+}
+
+#[test]
+fn golden_diff_id_with_byte_code() {
+    // Byte code differs between Python's minor versions; this golden value is of 3.11.
+    let Some(python) = [python(), "python3.11".to_owned()].into_iter().find(|p| {
+        let version = Command::new(p).arg("-c").arg("import sys; print(sys.version_info[:2])").output();
+        version.is_ok_and(|o| o.stdout == b"(3, 11)\n")
+    }) else {
+        eprintln!("no Python 3.11 here: not compared");
+        return;
+    };
+    let temp = tempfile::tempdir().unwrap();
+    let (interpreter, _) = interpreter(Path::new(&python));
+    let wheel = with_code();
+    let meta = make_at(&wheel, &wheel.bytes(), &interpreter, temp.path()).unwrap();
+    assert_eq!(meta.entries.iter().filter(|e| e.pyc.is_some()).count(), 2);
+    assert_eq!(
+        diff_id(&temp.path().join("out")).unwrap(),
+        "sha256:c944136b4a6b7f0602116d8238d93258d88c40ba8eebabf63ac571b4bc46f1c7"
+    );
+}
+
+#[test]
+fn everything_in_the_tree_is_canonical() {
+    let made = make(&with_code());
+    let mut seen = 0;
+    let mut pending = vec![made.out.clone(), made.meta_dir.clone()];
+    while let Some(path) = pending.pop() {
+        let meta = fs::symlink_metadata(&path).unwrap();
+        assert_eq!((meta.mtime() as u64, meta.mtime_nsec()), (MTIME, 0), "{path:?}");
+        assert_eq!((meta.uid(), meta.gid()), (0, 0), "{path:?}");
+        assert_eq!(meta.mode() & 0o7777, if meta.is_dir() { 0o755 } else { 0o644 }, "{path:?}");
+        if meta.is_dir() {
+            pending.extend(fs::read_dir(&path).unwrap().map(|e| e.unwrap().path()));
+        }
+        seen += 1;
+    }
+    assert!(seen > 15);
+}
+
+#[test]
+fn what_belongs_to_the_record_layer_is_left_out() {
+    let wheel = plain().info("INSTALLER", "x").info("REQUESTED", "").info("direct_url.json", "{}");
+    let made = make(&wheel);
+    let info = made.out.join("usr/local/lib/python3.11/site-packages/golden-1.0.dist-info");
+    let mut left: Vec<_> =
+        fs::read_dir(info).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    left.sort();
+    assert_eq!(left, ["METADATA", "WHEEL", "entry_points.txt"]);
+    let bin: Vec<_> =
+        fs::read_dir(made.out.join("usr/local/bin")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(bin, ["golden"]);
+    let kinds = |k| made.meta.entries.iter().filter(|e| e.kind == k).count();
+    assert_eq!((kinds(Kind::Kept), kinds(Kind::Script), kinds(Kind::Record)), (3, 1, 1));
+    assert!(made.meta.directories.contains(&"/usr/local/bin".to_owned()));
+    assert_eq!(made.meta.scripts.console[0].name, "golden-cli");
+}
+
+#[test]
+fn order_in_the_archive_does_not_show() {
+    let wheel = with_code();
+    let mut entries = wheel.entries();
+    entries.reverse();
+    let reversed = make_bytes(&wheel, &wheels::zip(&entries, &["golden_code/nothing".to_owned()]));
+    let straight = make(&wheel);
+    assert_eq!(diff_id(&reversed.out).unwrap(), diff_id(&straight.out).unwrap());
+    assert_ne!(reversed.meta.sha256, straight.meta.sha256);
+}
+
+#[test]
+fn neither_umask_nor_place_nor_environment_shows() {
+    if let Some(base) = std::env::var_os("PLINTH_TEST_PAYLOAD") {
+        let (interpreter, _) = interpreter(Path::new(&python()));
+        make_at(&with_code(), &with_code().bytes(), &interpreter, Path::new(&base)).unwrap();
+        return;
+    }
+    let run = |umask: &str, base: &Path| {
+        let myself = std::env::current_exe().unwrap();
+        output(
+            Command::new("sh")
+                .args([
+                    "-c",
+                    &format!(
+                        "umask {umask} && exec \"$0\" --exact neither_umask_nor_place_nor_environment_shows"
+                    ),
+                ])
+                .arg(myself)
+                .env("PLINTH_TEST_PAYLOAD", base)
+                .env("PYTHONOPTIMIZE", "2")
+                .env("PYTHONHASHSEED", "77")
+                .env("SOURCE_DATE_EPOCH", "1"),
+        );
+    };
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    run("0077", one.path());
+    run("0000", &two.path().join("some/other/place"));
+    let here = make(&with_code());
+    for other in [one.path().to_owned(), two.path().join("some/other/place")] {
+        assert_eq!(diff_id(&other.join("out")).unwrap(), diff_id(&here.out).unwrap());
+        assert_eq!(diff_id(&other.join("meta")).unwrap(), diff_id(&here.meta_dir).unwrap());
+    }
+}
+
+#[test]
+fn another_interpreter_than_the_specified_one_is_refused() {
+    let (right, _) = interpreter(Path::new(&python()));
+    let wheel = with_code();
+    let fails = |change: &dyn Fn(&mut Interpreter)| {
+        let temp = tempfile::tempdir().unwrap();
+        let mut wrong = right.clone();
+        change(&mut wrong);
+        make_at(&wheel, &wheel.bytes(), &wrong, temp.path()).unwrap_err().to_string()
+    };
+    assert!(fails(&|i| i.version = "3.1.4".into()).contains("has version"));
+    assert!(
+        fails(&|i| i.cache_tag = "cpython-314".into()).contains("byte code is needed for \"cpython-314\"")
+    );
+    assert!(fails(&|i| i.magic = "00".into()).contains("has magic"));
+    assert!(fails(&|i| i.abi = "x".into()).contains("has abi"));
+    assert!(fails(&|i| i.physical = "/no/such/python".into()).contains("/no/such/python cannot compile"));
+    assert!(fails(&|i| i.physical = "/bin/false".into()).contains("exit status: 1"));
+}
+
+#[test]
+fn the_layer_is_a_tar_that_others_read() {
+    let made = make(&long_names());
+    let mut bytes = Vec::new();
+    tar::write(&made.out, &mut bytes).unwrap();
+    let temp = tempfile::tempdir().unwrap();
+    let mut names = Vec::new();
+    for entry in ::tar::Archive::new(&bytes[..]).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        assert_eq!(entry.header().mtime().unwrap(), MTIME);
+        names.push(entry.path().unwrap().to_str().unwrap().to_owned());
+        entry.unpack_in(temp.path()).unwrap();
+    }
+    let mut sorted = names.clone();
+    sorted.sort_by(|a, b| a.split('/').cmp(b.split('/')));
+    assert_eq!(names, sorted);
+    assert!(names.iter().any(|n| n.ends_with("unicode/naïve/文.txt")) && names.iter().any(|n| n.len() > 150));
+    assert_eq!(wheels::tree(temp.path()), wheels::tree(&made.out));
+}
