@@ -87,6 +87,8 @@ fn long_names() -> Wheel {
     Wheel::new("golden-long", "2.0")
         .platlib()
         .file(&format!("{deep}/file.txt"), "long path\n")
+        .file(&format!("{}/x.txt", "n".repeat(130)), "no field is long enough\n")
+        .file(&format!("{deep}/{}/{}", "s".repeat(40), "t".repeat(99)), "too long even in halves\n")
         .file("unicode/naïve/文.txt", "not ASCII\n")
         .file(
             &format!("edge/{}", "f".repeat(100 - "usr/local/lib/python3.11/site-packages/edge/".len())),
@@ -117,7 +119,7 @@ fn golden_diff_ids() {
     );
     assert_eq!(
         diff_id(&make(&long_names()).out).unwrap(),
-        "sha256:adccb87537e160bf2c7d58e19f283c48ee8f49e612a8f7cd9679d86c2c5c3d2c"
+        "sha256:a88efb2cd76abef9faae2eca63d33bed62c0c2705c1f16e3853f2040eb818a79"
     );
 }
 
@@ -189,24 +191,23 @@ fn order_in_the_archive_does_not_show() {
     assert_ne!(reversed.meta.sha256, straight.meta.sha256);
 }
 
+/// Runs itself in a process with another umask and environment, told where by PLINTH_TEST_PAYLOAD.
 #[test]
 fn neither_umask_nor_place_nor_environment_shows() {
+    let wheels = [plain(), long_names(), with_code()];
     if let Some(base) = std::env::var_os("PLINTH_TEST_PAYLOAD") {
         let (interpreter, _) = interpreter(Path::new(&python()));
-        make_at(&with_code(), &with_code().bytes(), &interpreter, Path::new(&base)).unwrap();
+        for wheel in wheels {
+            make_at(&wheel, &wheel.bytes(), &interpreter, &Path::new(&base).join(&wheel.name)).unwrap();
+        }
         return;
     }
     let run = |umask: &str, base: &Path| {
-        let myself = std::env::current_exe().unwrap();
+        let name = "neither_umask_nor_place_nor_environment_shows";
         output(
             Command::new("sh")
-                .args([
-                    "-c",
-                    &format!(
-                        "umask {umask} && exec \"$0\" --exact neither_umask_nor_place_nor_environment_shows"
-                    ),
-                ])
-                .arg(myself)
+                .args(["-c", &format!("umask {umask} && exec \"$0\" --exact {name}")])
+                .arg(std::env::current_exe().unwrap())
                 .env("PLINTH_TEST_PAYLOAD", base)
                 .env("PYTHONOPTIMIZE", "2")
                 .env("PYTHONHASHSEED", "77")
@@ -214,12 +215,16 @@ fn neither_umask_nor_place_nor_environment_shows() {
         );
     };
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let elsewhere = two.path().join("some/other/place");
     run("0077", one.path());
-    run("0000", &two.path().join("some/other/place"));
-    let here = make(&with_code());
-    for other in [one.path().to_owned(), two.path().join("some/other/place")] {
-        assert_eq!(diff_id(&other.join("out")).unwrap(), diff_id(&here.out).unwrap());
-        assert_eq!(diff_id(&other.join("meta")).unwrap(), diff_id(&here.meta_dir).unwrap());
+    run("0000", &elsewhere);
+    for wheel in &wheels {
+        let here = make(wheel);
+        for other in [one.path(), &elsewhere] {
+            let other = other.join(&wheel.name);
+            assert_eq!(diff_id(&other.join("out")).unwrap(), diff_id(&here.out).unwrap());
+            assert_eq!(diff_id(&other.join("meta")).unwrap(), diff_id(&here.meta_dir).unwrap());
+        }
     }
 }
 

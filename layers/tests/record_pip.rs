@@ -227,3 +227,52 @@ fn reinstalling_the_same_version() {
         site.compare(&["--force-reinstall"], &[&wheel], &[("same", "1")], &[]);
     });
 }
+
+/// The comparison itself: another release's scripts are noticed.
+#[test]
+#[should_panic(expected = "argv[0].endswith")]
+fn a_difference_is_noticed() {
+    let pip = pips().into_iter().find(|p| p.0.as_str() < "25.2").expect("a pip before 25.2");
+    let mut site = Site::new("venv", &pip);
+    site.pip_version = "25.3".into();
+    let wheel = Wheel::new("cli", "1").info("entry_points.txt", "[console_scripts]\ncli = cli:main\n");
+    site.compare(&[], &[&wheel], &[], &[]);
+}
+
+/// Real wheels: every one in the directory `PLINTH_TEST_WHEELS` that pip installs here.
+#[test]
+#[ignore = "needs a directory of wheels in PLINTH_TEST_WHEELS"]
+fn real_wheels() {
+    let directory = std::env::var("PLINTH_TEST_WHEELS").expect("PLINTH_TEST_WHEELS");
+    let pip = pips().pop().unwrap();
+    let mut files: Vec<_> = std::fs::read_dir(directory).unwrap().map(|e| e.unwrap().path()).collect();
+    files.sort();
+    let (mut same, mut different) = (0, Vec::new());
+    for file in files.iter().filter(|f| f.extension().is_some_and(|e| e == "whl")) {
+        let filename = file.file_name().unwrap().to_str().unwrap().to_owned();
+        let mut parts = filename.split('-');
+        let (name, version) = (parts.next().unwrap(), parts.next().unwrap());
+        let distribution = plinth_layers::resolution::Distribution {
+            name: name.replace('_', "-").to_lowercase(),
+            version: version.to_owned(),
+            filename: filename.clone(),
+            url: String::new(),
+            sha256: wheels::sha256(&std::fs::read(file).unwrap()),
+            requested: true,
+            direct_url: None,
+        };
+        let site = Site::new("venv", &pip);
+        let compared = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            site.compare_file(file, distribution);
+        }));
+        match compared {
+            Ok(()) => same += 1,
+            Err(panic) => {
+                let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+                different.push(format!("{filename}: {}", text.chars().take(600).collect::<String>()));
+            }
+        }
+    }
+    eprintln!("{same} wheels are the same");
+    assert!(same > 0 && different.is_empty(), "{}", different.join("\n"));
+}

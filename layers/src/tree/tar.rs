@@ -1,8 +1,8 @@
 //! The tar stream that a builder writes for a tree, byte for byte: it predicts the diff ID of a payload layer.
 //!
 //! Builders use the pax format of Go's standard library: a plain ustar header per entry (numeric owners, no names,
-//! whole seconds) and, where the path is longer than 100 bytes or not ASCII, an extended header with a
-//! `path` record before it. Entries come in the order of a walk that sorts each directory by name; the root
+//! whole seconds). A path of more than 100 bytes is split over ustar's two fields if that can be done; if not, or
+//! if it is not ASCII, an extended header with a `path` record comes before. Entries come in the order of a walk that sorts each directory by name; the root
 //! itself is not in it.
 
 use std::fs::File;
@@ -18,6 +18,8 @@ use super::fs::{Context, IoError, list};
 const BLOCK: usize = 512;
 /// Length of the name field.
 const NAME: usize = 100;
+/// Length of the field for the leading directories of a longer name.
+const PREFIX: usize = 155;
 
 /// The diff ID (`sha256:…` of the uncompressed layer) that the tree at `root` gets when a builder exports it.
 ///
@@ -68,7 +70,8 @@ fn header(name: &[u8], kind: u8, size: u64, meta: &std::fs::Metadata, to: &mut d
     if size >= 1 << 33 || meta.mtime() < 0 || meta.mtime() >= 1 << 33 {
         return Err(io::Error::other("the size or time does not fit a plain header"));
     }
-    if name.len() > NAME || !name.is_ascii() {
+    let split = split(name);
+    if split.is_none() && (name.len() > NAME || !name.is_ascii()) {
         let record = pax_record(b"path", name);
         let mut block = Block::new(&pax_name(name), b'x');
         block.octal(100, 8, 0).octal(108, 8, 0).octal(116, 8, 0);
@@ -77,7 +80,9 @@ fn header(name: &[u8], kind: u8, size: u64, meta: &std::fs::Metadata, to: &mut d
         to.write_all(&record)?;
         pad(record.len() as u64, to)?;
     }
-    let mut block = Block::new(&ascii(name), kind);
+    let (prefix, short) = split.unwrap_or((b"", name));
+    let mut block = Block::new(&ascii(short), kind);
+    block.0[345..345 + prefix.len()].copy_from_slice(prefix);
     block
         .octal(100, 8, u64::from(meta.mode() & 0o7777))
         .octal(108, 8, u64::from(meta.uid()))
@@ -87,6 +92,21 @@ fn header(name: &[u8], kind: u8, size: u64, meta: &std::fs::Metadata, to: &mut d
         .octal(329, 8, 0)
         .octal(337, 8, 0);
     to.write_all(&block.finish())
+}
+
+/// Splits a long name at the last possible `/` into ustar's prefix and name.
+fn split(name: &[u8]) -> Option<(&[u8], &[u8])> {
+    if name.len() <= NAME || !name.is_ascii() {
+        return None;
+    }
+    let end = match name.len() {
+        n if n > PREFIX + 1 => PREFIX + 1,
+        n if name[n - 1] == b'/' => n - 1,
+        n => n,
+    };
+    let at = name[..end].iter().rposition(|c| *c == b'/').filter(|at| *at > 0)?;
+    let (prefix, rest) = (&name[..at], &name[at + 1..]);
+    (!rest.is_empty() && rest.len() <= NAME).then_some((prefix, rest))
 }
 
 /// One header block.
@@ -175,5 +195,31 @@ impl Write for HashWriter {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_count_their_own_length() {
+        assert_eq!(pax_record(b"path", b"x"), b"10 path=x\n");
+        assert_eq!(pax_record(b"path", &[b'y'; 91]).len(), 101);
+        assert!(pax_record(b"path", &[b'y'; 91]).starts_with(b"101 path=y"));
+        assert!(pax_record(b"path", &[b'y'; 90]).starts_with(b"99 path=y"));
+    }
+
+    #[test]
+    fn long_names_are_split_where_both_halves_fit() {
+        let name = |parts: &[usize]| parts.iter().map(|n| "d".repeat(*n)).collect::<Vec<_>>().join("/");
+        let halves = |n: &str| split(n.as_bytes()).map(|(p, s)| (p.len(), s.len()));
+        assert_eq!(halves(&name(&[50, 50])), Some((50, 50)));
+        assert_eq!(halves(&name(&[49, 50])), None);
+        assert_eq!(halves(&name(&[155, 100])), Some((155, 100)));
+        assert_eq!(halves(&name(&[156, 99])), None);
+        assert_eq!(halves(&name(&[20, 101])), None);
+        assert_eq!(halves(&format!("{}/", name(&[60, 50]))), Some((60, 51)));
+        assert_eq!(halves("é/".repeat(60).as_str()), None);
     }
 }

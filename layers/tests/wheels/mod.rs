@@ -282,23 +282,26 @@ impl Site {
         }
     }
 
-    pub fn spec(&self, wheel: &Wheel) -> PayloadSpec {
-        PayloadSpec {
-            layout: LAYOUT,
-            name: wheel.name.clone(),
-            version: wheel.version.clone(),
-            filename: wheel.filename(),
-            sha256: sha256(&wheel.bytes()),
-            scheme: self.scheme.clone(),
-            interpreter: self.interpreter.clone(),
-        }
-    }
-
     /// Runs the steps for a plan on the state at `root`: verdict, and the tree that results.
     pub fn assemble(
         &self,
         plan: &Plan,
         wheels: &[&Wheel],
+        root: &Path,
+        tail: &[usize],
+    ) -> (Verdict, PathBuf) {
+        for wheel in wheels {
+            wheel.write(&self.wheels);
+        }
+        let files: Vec<PathBuf> = wheels.iter().map(|w| self.wheels.join(w.filename())).collect();
+        self.assemble_files(plan, &files, root, tail)
+    }
+
+    /// As [`Site::assemble`], from files on disk.
+    pub fn assemble_files(
+        &self,
+        plan: &Plan,
+        files: &[PathBuf],
         root: &Path,
         tail: &[usize],
     ) -> (Verdict, PathBuf) {
@@ -308,11 +311,18 @@ impl Site {
             fs::create_dir_all(&path).unwrap();
             path
         };
-        for (i, wheel) in wheels.iter().enumerate() {
+        for (i, (file, distribution)) in files.iter().zip(&plan.install).enumerate() {
             let (out, meta) = (dir(&format!("trees/{i}")), dir(&format!("metas/{i}")));
-            let file = base.join(wheel.filename());
-            fs::write(&file, wheel.bytes()).unwrap();
-            payload::run(&self.spec(wheel), &file, &out, &meta).unwrap();
+            let spec = PayloadSpec {
+                layout: LAYOUT,
+                name: distribution.name.clone(),
+                version: distribution.version.clone(),
+                filename: distribution.filename.clone(),
+                sha256: distribution.sha256.clone(),
+                scheme: self.scheme.clone(),
+                interpreter: self.interpreter.clone(),
+            };
+            payload::run(&spec, file, &out, &meta).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         }
         let (record_out, tail_out, status) = (dir("record"), dir("tail"), dir("status"));
         let spec = RecordSpec { layout: LAYOUT, tail: tail.to_vec() };
@@ -323,7 +333,7 @@ impl Site {
         if verdict == Verdict::Assembled {
             output(Command::new("cp").arg("-a").arg(root).arg(&merged));
             remove::run(plan, &merged).unwrap();
-            for i in (0..wheels.len()).filter(|i| !tail.contains(i)) {
+            for i in (0..files.len()).filter(|i| !tail.contains(i)) {
                 overlay(&trees.join(i.to_string()), &merged);
             }
             if !tail.is_empty() {
@@ -335,6 +345,22 @@ impl Site {
             assert!(fs::read_dir(&tail_out).unwrap().next().is_none());
         }
         (verdict, merged)
+    }
+
+    /// Installs one wheel file, without what it requires, with pip and with the steps, and compares.
+    pub fn compare_file(&self, file: &Path, distribution: Distribution) {
+        let before = self.snapshot("before");
+        let mut plan = self.plan(&[], &[]);
+        plan.install.push(distribution);
+        let (verdict, merged) = self.assemble_files(&plan, &[file.to_owned()], &before, &[]);
+        assert_eq!(verdict, Verdict::Assembled);
+        let (at, d) = (file.parent().unwrap().to_str().unwrap(), &plan.install[0]);
+        let wanted = format!("{}=={}", d.name, d.version);
+        self.pip(&["install", "--no-index", "--no-deps", "--no-cache-dir", "--find-links", at, &wanted]);
+        let ours = merged.join(self.venv.strip_prefix("/").unwrap());
+        assert_same(&self.venv, &ours, &self.interpreter);
+        let old = before.join(self.venv.strip_prefix("/").unwrap());
+        assert_times(&old, &self.venv, &ours);
     }
 
     /// Installs the wheels with pip and with the steps, and compares.
