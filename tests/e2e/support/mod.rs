@@ -9,6 +9,7 @@ pub(crate) mod files;
 pub(crate) mod image;
 pub(crate) mod index;
 pub(crate) mod progress;
+pub(crate) mod report;
 pub(crate) mod server;
 pub(crate) mod tree;
 pub(crate) mod wheel;

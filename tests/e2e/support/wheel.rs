@@ -83,6 +83,12 @@ impl Wheel {
         self.file(&path, content)
     }
 
+    /// A script of the `.data` directory that is executable in the archive: pip makes no other one executable.
+    pub(crate) fn data_script(self, name: &str, content: &str) -> Self {
+        let path = format!("{}-{}.data/scripts/{name}", self.stem(), self.version);
+        self.file_with_mode(&path, content, 0o755)
+    }
+
     /// A file of the `.dist-info` directory.
     pub(crate) fn info(self, path: &str, content: &str) -> Self {
         let path = format!("{}-{}.dist-info/{path}", self.stem(), self.version);
