@@ -38,7 +38,7 @@ pub fn platform(id: &str, decisions: &Decisions, steps: &[Step]) -> report::Plat
             Treatment::AsWritten(reason) => report::Treatment::AsWritten { reason: reason.clone() },
             Treatment::Unrelated => return None,
         };
-        Some(report::StepEntry::new(None, small(step.line), &step.command, treatment))
+        Some(report::StepEntry::new(step.stage.clone(), small(step.line), &step.command, treatment))
     });
     report::Platform { platform: id.to_owned(), bases: bases.collect(), steps: steps.collect() }
 }

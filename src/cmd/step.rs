@@ -38,7 +38,7 @@ fn dispatch(args: Vec<OsString>) -> Result<ExitCode, Error> {
     match (name.as_str(), rest.as_slice()) {
         ("probe", [path]) => steps::probe::run(Path::new("/"), path, Path::new(mounts::OUT))?,
         ("warm", [interpreter]) => steps::warm::run(interpreter, Path::new(mounts::OUT))?,
-        ("resolve", argv) => steps::resolve::run(argv, Path::new(mounts::OUT))?,
+        ("resolve", [globs, argv @ ..]) => return resolve(&serde_json::from_str::<Vec<String>>(globs)?, argv),
         ("fetch", []) => steps::fetch::run(&resolution()?, Path::new(mounts::OUT))?,
         ("payload", [spec]) => payload(spec)?,
         ("record", [spec]) => return record(spec, None),
@@ -47,6 +47,17 @@ fn dispatch(args: Vec<OsString>) -> Result<ExitCode, Error> {
         _ => return Err(format!("there is no step `{name}` with {} arguments", rest.len()).into()),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn resolve(globs: &[String], argv: &[String]) -> Result<ExitCode, Error> {
+    match steps::resolve::run(globs, argv, Path::new(mounts::OUT)) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error @ steps::resolve::Error::Unresolved { .. }) => {
+            say(&error.to_string());
+            Ok(ExitCode::from(UNRESOLVED))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// A wheel that is broken is an answer: written down, and cached. Anything else is a failure, and isn't.

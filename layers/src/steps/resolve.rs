@@ -73,6 +73,12 @@ pub enum Error {
         /// Why it failed.
         source: io::Error,
     },
+    /// pip itself found no answer, or broke off. Not an answer to keep: the index may be back tomorrow.
+    #[error("resolve: {reason}")]
+    Unresolved {
+        /// pip's last error line, without URLs.
+        reason: String,
+    },
 }
 
 fn io(what: &'static str) -> impl FnOnce(io::Error) -> Error {
@@ -93,10 +99,13 @@ pub struct Context {
 /// Resolves the command in this process's environment and working directory, and writes
 /// [`Resolution::FILE`] to `out`.
 ///
+/// `globs` are literal beginnings of words that a shell would match against file names: if a file begins like
+/// that, the arguments may be others than `argv`.
+///
 /// # Errors
-/// [`Error`] if files can't be written. A command that is not
-/// understood, or that pip can't resolve, is [`Outcome::Refuse`].
-pub fn run(argv: &[String], out: &Path) -> Result<(), Error> {
+/// [`Error::Unresolved`] if pip found no answer; otherwise if files can't be written. A command that is not
+/// understood is [`Outcome::Refuse`].
+pub fn run(globs: &[String], argv: &[String], out: &Path) -> Result<(), Error> {
     let mut env = Vec::new();
     let mut resolution = None;
     for (name, value) in std::env::vars_os() {
@@ -109,13 +118,38 @@ pub fn run(argv: &[String], out: &Path) -> Result<(), Error> {
         Some(resolution) => resolution,
         None => {
             let cwd = std::env::current_dir().map_err(io("working directory"))?;
-            resolve(&Context { argv: argv.to_vec(), env, cwd })?
+            match matched(globs, &cwd) {
+                Some(reason) => refuse(reason),
+                None => resolve(&Context { argv: argv.to_vec(), env, cwd })?,
+            }
         }
     };
     let mut text =
         serde_json::to_string_pretty(&resolution).map_err(io::Error::from).map_err(io("encode"))?;
     text.push('\n');
     write_fixed(&out.join(Resolution::FILE), text.as_bytes()).map_err(io("write the resolution"))
+}
+
+/// Whether a file of the working directory could match a word of the command.
+fn matched(globs: &[String], cwd: &Path) -> Option<NotUnderstood> {
+    if let Some(glob) = globs.iter().find(|glob| glob.contains('/')) {
+        return Some(NotUnderstood::new(format!("an unquoted file name pattern in another directory (`{glob}…`)")));
+    }
+    if globs.is_empty() {
+        return None;
+    }
+    let Ok(entries) = fs::read_dir(cwd) else {
+        return Some(NotUnderstood::new("an unquoted file name pattern, and a working directory that can't be read"));
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if let Some(glob) = globs.iter().find(|glob| name.starts_with(glob.as_str())) {
+            let what = format!("an unquoted file name pattern (`{glob}…`) that may match a file");
+            return Some(NotUnderstood::new(what));
+        }
+    }
+    None
 }
 
 /// Resolves a command in a given state.
@@ -133,10 +167,13 @@ pub fn resolve(context: &Context) -> Result<Resolution, Error> {
         Err(_) => return Ok(refuse(NotUnderstood::new("no temporary directory that can be written"))),
     };
     let ran = ask(context, &command, &launcher, scratch.path())?;
-    Ok(match judge(&command, &launcher, scratch.path(), &ran) {
-        Ok(plan) => Resolution { format: Resolution::FORMAT, outcome: Outcome::Assemble(Box::new(plan)) },
-        Err(reason) => refuse(reason),
-    })
+    match judge(&command, &launcher, scratch.path(), &ran) {
+        Ok(plan) => {
+            Ok(Resolution { format: Resolution::FORMAT, outcome: Outcome::Assemble(Box::new(plan)) })
+        }
+        Err(NoPlan::NotUnderstood(reason)) => Ok(refuse(reason)),
+        Err(NoPlan::Unresolved(reason)) => Err(Error::Unresolved { reason }),
+    }
 }
 
 fn refuse(reason: NotUnderstood) -> Resolution {
@@ -307,32 +344,46 @@ struct InstalledItem {
     user: bool,
 }
 
+/// Why there is no plan.
+enum NoPlan {
+    /// It is not as the layers model it. That stays so: an answer.
+    NotUnderstood(NotUnderstood),
+    /// pip failed.
+    Unresolved(String),
+}
+
+impl From<NotUnderstood> for NoPlan {
+    fn from(reason: NotUnderstood) -> Self {
+        Self::NotUnderstood(reason)
+    }
+}
+
 fn judge(
     command: &PipCommand,
     launcher: &Launcher,
     scratch: &Path,
     ran: &Ran,
-) -> Result<Plan, NotUnderstood> {
+) -> Result<Plan, NoPlan> {
     let unresolved = || {
         let why = ran.last_error.as_deref().unwrap_or("no reason given");
-        NotUnderstood::new(format!("pip could not resolve it: {why}"))
+        NoPlan::Unresolved(format!("pip could not resolve it: {why}"))
     };
     let Some(text) = read_limited(&scratch.join("answer.json")).filter(|_| ran.ok) else {
         return Err(unresolved());
     };
     let answer: Answer = serde_json::from_str(&text).map_err(|_| unresolved())?;
     let Some(described) = answer.described else {
-        return Err(NotUnderstood::new("a pip or Python of an unknown kind"));
+        return Err(NotUnderstood::new("a pip or Python of an unknown kind").into());
     };
     if answer.implementation != "cpython" {
-        return Err(NotUnderstood::new("an interpreter other than CPython"));
+        return Err(NotUnderstood::new("an interpreter other than CPython").into());
     }
     if answer.executable != launcher.interpreter {
-        return Err(NotUnderstood::new("an interpreter that is started through another program"));
+        return Err(NotUnderstood::new("an interpreter that is started through another program").into());
     }
     check_state(command, &described)?;
     if answer.error.is_some() {
-        return Err(NotUnderstood::new("a pip whose resolver is not known"));
+        return Err(NotUnderstood::new("a pip whose resolver is not known").into());
     }
     let Some(concluded) = answer.concluded.filter(|_| answer.code == 0) else {
         return Err(unresolved());

@@ -9,6 +9,9 @@ use crate::shell;
 pub(super) struct Candidate {
     /// The command as the kernel gets it.
     pub(super) argv: Vec<String>,
+    /// Literal beginnings of the words that a shell would match against file names: the arguments hold only if no file
+    /// begins like that.
+    pub(super) globs: Vec<String>,
     /// What it means.
     pub(super) command: PipCommand,
     /// The operation that would run it.
@@ -39,17 +42,25 @@ pub(super) fn classify(exec: &pb::ExecOp) -> Result<Candidate, NoCandidate> {
         .map(|entry| entry.split_once('=').unwrap_or((entry, "")))
         .map(|(k, v)| (k.to_owned(), v.to_owned()))
         .collect();
-    let argv = match shell::shell_of(&meta.args) {
+    let (argv, globs) = match shell::shell_of(&meta.args) {
         shell::Form::Shell(script) => {
+            // The container runtime sets these, so the environment of the operation isn't the whole one.
+            if script.contains('$') && (!exec.secretenv.is_empty() || meta.proxy_env.is_some()) {
+                return Err(as_written("its script uses variables beside those that the builder adds".to_owned()));
+            }
             let lookup = |name: &str| env.iter().rev().find(|(k, _)| k == name).map(|(_, v)| v.clone());
-            shell::simple_command(script, &lookup).map_err(|e| as_written(e.to_string()))?
+            let simple = shell::simple_command_with_globs(script, &lookup).map_err(|e| as_written(e.to_string()))?;
+            let globs = simple.globs.iter().map(|glob| literal_start(&simple.argv[glob.index])).collect();
+            (simple.argv, globs)
         }
-        shell::Form::Exec => meta.args.clone(),
+        shell::Form::Exec => (meta.args.clone(), Vec::new()),
     };
     let command = PipCommand::parse(&argv).map_err(|e| as_written(e.reason))?;
     if command.tool == Tool::Uv {
         return Err(as_written("`uv pip install` runs as written: its own layout isn't assembled yet".to_owned()));
     }
+    let secrets = exec.secretenv.iter().map(|secret| (secret.name.clone(), String::new()));
+    let env: Vec<(String, String)> = env.iter().cloned().chain(secrets).collect();
     check_environment(&env).map_err(|e| as_written(e.reason))?;
     if !matches!(meta.user.as_str(), "" | "0" | "root" | "0:0" | "root:root" | "root:0" | "0:root") {
         return Err(as_written("it runs as another user than root".to_owned()));
@@ -64,7 +75,12 @@ pub(super) fn classify(exec: &pb::ExecOp) -> Result<Candidate, NoCandidate> {
     if let Some(mount) = exec.mounts.iter().enumerate().find(|(i, m)| *i != root && keeps_output(m)).map(|(_, m)| m) {
         return Err(as_written(format!("it keeps what it writes to the mount at {}", mount.dest)));
     }
-    Ok(Candidate { argv, command, exec: exec.clone(), root })
+    Ok(Candidate { argv, globs, command, exec: exec.clone(), root })
+}
+
+/// The part of a word before its first wildcard. Every file name that the word matches begins like that.
+fn literal_start(word: &str) -> String {
+    word.chars().take_while(|c| !matches!(c, '*' | '?' | '[')).collect()
 }
 
 /// The one mount at `/`, whole and writable, whose result is output 0.

@@ -23,6 +23,7 @@ use super::Stop;
 use super::chain::{described, line};
 use crate::context::Context;
 use crate::error::BuildError;
+use crate::exec::CUSTOM_NAME;
 use crate::image::LayerNote;
 
 pub use budget::IMAGE_LAYERS;
@@ -47,6 +48,8 @@ pub struct Outcome {
 pub struct Step {
     /// Its line in the Dockerfile.
     pub line: Option<usize>,
+    /// The stage it is in, if the build has more than one.
+    pub stage: Option<String>,
     /// The instruction.
     pub command: String,
     /// What was done.
@@ -102,7 +105,8 @@ pub async fn run(cx: &Context, graph: Graph, root: Edge) -> Result<Outcome, Buil
                 Err(Stop::Failed(error)) => return Err(error),
             },
         };
-        steps.push(Step { line, command, treatment });
+        let stage = described(rewrite.graph(), step, CUSTOM_NAME).and_then(|name| stage(&name));
+        steps.push(Step { line, stage, command, treatment });
     }
     let (graph, root) = rewrite.finish()?;
     Ok(Outcome { graph, root, layers, steps })
@@ -111,4 +115,27 @@ pub async fn run(cx: &Context, graph: Graph, root: Edge) -> Result<Outcome, Buil
 fn is_run(command: &str) -> bool {
     command.get(..3).is_some_and(|word| word.eq_ignore_ascii_case("run"))
         && command[3..].starts_with(|c: char| c.is_whitespace() || c == '<' || c == '[')
+}
+
+/// The stage in a vertex name of the Dockerfile frontend: `[platform stage i/n] …`, platform and stage only if the
+/// build has several.
+fn stage(name: &str) -> Option<String> {
+    let (inside, _) = name.strip_prefix('[')?.split_once(']')?;
+    let mut words: Vec<&str> = inside.split_whitespace().collect();
+    words.pop()?;
+    words.pop().filter(|word| !word.contains('/')).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stage;
+
+    #[test]
+    fn stages_are_read_from_vertex_names() {
+        assert_eq!(stage("[2/5] RUN x"), None);
+        assert_eq!(stage("[builder 2/5] RUN x").as_deref(), Some("builder"));
+        assert_eq!(stage("[linux/386 2/5] RUN x"), None);
+        assert_eq!(stage("[linux/386 builder 2/5] RUN x").as_deref(), Some("builder"));
+        assert_eq!(stage("RUN [ -f x ]"), None);
+    }
 }

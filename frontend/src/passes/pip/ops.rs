@@ -72,7 +72,8 @@ impl Site<'_> {
 
     /// Finds out what the step would install.
     pub(super) fn resolve(&self, rewrite: &mut Rewrite, warm: Option<Edge>) -> Result<Edge, GraphError> {
-        let args = std::iter::once("resolve".to_owned()).chain(self.candidate.argv.iter().cloned()).collect();
+        let globs = serde_json::to_string(&self.candidate.globs).unwrap_or_default();
+        let args = ["resolve".to_owned(), globs].into_iter().chain(self.candidate.argv.iter().cloned()).collect();
         let mut exec = self.in_place(args);
         if let Some(warm) = warm {
             exec.read(mounts::PYCACHE, warm, "");
