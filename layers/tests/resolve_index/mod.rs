@@ -5,8 +5,8 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use plinth_layers::resolution::{Outcome, Plan};
-use plinth_layers::steps::resolve::{Context, resolve};
+use plinth_layers::resolution::{Outcome, Plan, Resolution};
+use plinth_layers::steps::resolve::{Context, Error, resolve};
 use tempfile::TempDir;
 
 /// A served index; stopped when dropped.
@@ -135,10 +135,13 @@ impl Venv {
         }
     }
 
+    /// Why there is no plan: for good, or because pip failed.
     pub(crate) fn refusal(&self, argv: &[&str]) -> String {
-        match self.outcome(argv) {
-            Outcome::Refuse { reason } => reason,
-            Outcome::Assemble(plan) => panic!("{argv:?}: {plan:?}"),
+        match resolve(&self.context(argv)) {
+            Ok(Resolution { outcome: Outcome::Refuse { reason }, .. }) => reason,
+            Ok(Resolution { outcome: Outcome::Assemble(plan), .. }) => panic!("{argv:?}: {plan:?}"),
+            Err(Error::Unresolved { reason }) => reason,
+            Err(error) => panic!("{argv:?}: {error}"),
         }
     }
 
