@@ -92,6 +92,10 @@ fn plans_that_are_not_understood() {
     check(&[&wheel], &|p| p.interpreter.executable = "/p/coding:x/python".into(), "encoding");
     let headers = Wheel::new("Headed", "1").data("headers/x.h", "", 0o100_644);
     check(&[&headers], &|_| {}, "spelled");
+    let headers = Wheel::new("headed", "1").data("headers/x.h", "", 0o100_644);
+    let mut asks = Wheel::new("asks", "1");
+    asks.metadata_extra = "Requires-Dist: HEADed >= 1\n".into();
+    check(&[&headers, &asks], &|_| {}, "spelled");
     let one = Wheel::new("one", "1").file("shared.txt", "1");
     let two = Wheel::new("two", "1").file("shared.txt", "2");
     check(&[&one, &two], &|_| {}, "one and two both write");

@@ -150,6 +150,7 @@ fn describe(spec: &PayloadSpec, archive: &mut Archive) -> Result<PayloadMeta, Wh
         dist_info,
         entries,
         record,
+        requires: headers::required_names(&metadata),
         scripts,
         directories: Vec::new(),
     })

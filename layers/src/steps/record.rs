@@ -238,16 +238,26 @@ fn read_metas(plan: &Plan, metas: &Path) -> Result<Vec<PayloadMeta>, Stop> {
         if !names.insert(name::canonical(&meta.name)) {
             return refuse(format!("{} would be installed twice", distribution.name));
         }
-        let headers = meta.entries.iter().any(|e| e.part == Part::Headers);
-        if headers && name::canonical(&meta.name) != meta.name {
-            return refuse(format!(
-                "{} has header files, whose directory is named as its requirement happens to be spelled",
-                distribution.name
-            ));
-        }
         out.push(meta);
     }
+    check_headers(&out)?;
     Ok(out)
+}
+
+/// An installer names the directory of a distribution's headers as the first requirement that asked for it spells
+/// the distribution. Accepts only what everybody here spells alike.
+fn check_headers(metas: &[PayloadMeta]) -> Result<(), Stop> {
+    for meta in metas.iter().filter(|m| m.entries.iter().any(|e| e.part == Part::Headers)) {
+        let wanted = name::canonical(&meta.name);
+        let others = metas.iter().flat_map(|m| &m.requires).filter(|r| name::canonical(r) == wanted);
+        if std::iter::once(&meta.name).chain(others).any(|spelling| *spelling != wanted) {
+            return refuse(format!(
+                "{} has header files, whose directory is named as its requirement happens to be spelled",
+                meta.name
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Notes that a path is written; two distributions may write the same file, but not different ones.

@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn records_count_their_own_length() {
-        assert_eq!(pax_record(b"path", b"x"), b"10 path=x\n");
+        assert_eq!(pax_record(b"path", b"x"), b"9 path=x\n");
         assert_eq!(pax_record(b"path", &[b'y'; 91]).len(), 101);
         assert!(pax_record(b"path", &[b'y'; 91]).starts_with(b"101 path=y"));
         assert!(pax_record(b"path", &[b'y'; 90]).starts_with(b"99 path=y"));

@@ -70,6 +70,21 @@ pub fn check_metadata(
     Ok(())
 }
 
+/// The names in METADATA's `Requires-Dist`, as they are spelled there.
+#[must_use]
+pub fn required_names(text: &str) -> Vec<String> {
+    let head = text.lines().take_while(|l| !l.is_empty());
+    let values =
+        head.filter_map(|l| l.split_once(':')).filter(|(k, _)| k.eq_ignore_ascii_case("Requires-Dist"));
+    let name = |v: &str| -> String {
+        v.trim().chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')).collect()
+    };
+    let mut names: Vec<String> = values.map(|(_, v)| name(v)).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
 /// The value of a header that may occur once, in the block before the first empty line.
 fn single<'a>(file: &str, text: &'a str, key: &str) -> Result<Option<&'a str>, WheelError> {
     let mut found = None;
@@ -115,6 +130,12 @@ mod tests {
         ] {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn requirements_keep_their_spelling() {
+        let text = "Name: a\nRequires-Dist: Foo_Bar>=1\nrequires-dist: b.c [x] ; os_name == 'nt'\n\nRequires-Dist: no\n";
+        assert_eq!(required_names(text), ["Foo_Bar", "b.c"]);
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub struct PayloadMeta {
     pub entries: Vec<Entry>,
     /// Rows of the wheel's own RECORD, in its order.
     pub record: Vec<Row>,
+    /// Names in `Requires-Dist`, as spelled there: a requirement's spelling can become the name of a directory.
+    pub requires: Vec<String>,
     /// Scripts to generate.
     pub scripts: Scripts,
     /// Every directory of the payload tree, absolute, sorted.
