@@ -114,6 +114,9 @@ fn check(name: &str) {
     let env = e2e!();
     let corpus = Corpus::open(name);
     let [plain, plinth] = Side::BOTH.map(|side| corpus.build(env, side).layout().run());
+    if let Some(frontend) = &env.frontend {
+        assert!(plinth.progress.vertices().any(|v| v.name.contains(frontend.as_str())), "plinth had no part in this build");
+    }
     same_warnings(&plain, &plinth);
     if let Some(message) = &corpus.case.fails {
         let expected = plain.error();
