@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use serde::{Deserialize, Serialize};
 
 use crate::resolution::Interpreter;
+use crate::steps::mounts;
 
 /// One file to compile.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,7 +128,12 @@ pub fn compile(interpreter: &Interpreter, jobs: &[Job]) -> Result<Vec<bool>, Com
 fn run(path: &str, request: &Request<'_>) -> Result<Answer, CompileError> {
     let failed = |why: String| CompileError::Run { path: path.to_owned(), why };
     let input = serde_json::to_vec(request).map_err(|e| failed(e.to_string()))?;
-    let mut child = Command::new(path)
+    let mut command = Command::new(path);
+    // Warm byte code of the interpreter's own modules: it starts sooner and compiles the same.
+    if Path::new(mounts::PYCACHE).is_dir() {
+        command.arg("-X").arg(format!("pycache_prefix={}", mounts::PYCACHE));
+    }
+    let mut child = command
         // Not -I or -E: they would also ignore the hash seed.
         .args(["-S", "-s", "-B", "-c", include_str!("compile.py")])
         .env_clear()

@@ -9,7 +9,7 @@ use std::process::Command;
 
 /// Imports what an install imports, with the byte code going to `out`.
 const PROGRAM: &str = "
-import py_compile, compileall, json, sysconfig, importlib.util, marshal, struct
+import py_compile, json, sysconfig, importlib.util, warnings
 try:
     from pip._internal.cli.main import main
     from pip._internal.commands import create_command

@@ -204,9 +204,11 @@ fn payloads(
         (Some(image), Some(facts)) if same(facts) => *image,
         _ => site.before(),
     };
+    // A payload is a function of its wheel: `no-cache` asks the index again, but makes no other bytes of the same wheel.
+    let origin = Origin { ignore_cache: false, ..site.origin.clone() };
     let payload = |wheel| {
         let compiler = ops::Compiler { plan, interpreter, warm };
-        ops::payload(rewrite, site.tool, &compiler, wheel, fetched, &site.origin)
+        ops::payload(rewrite, site.tool, &compiler, wheel, fetched, &origin)
     };
     Ok(plan.install.iter().map(payload).collect::<Result<_, _>>()?)
 }
