@@ -31,6 +31,15 @@ def write():
         json.dump(facts, out)
 
 
+def flatten(items):
+    # By key up to pip 25.2, and by file and key since.
+    for key, value in items:
+        if isinstance(value, dict):
+            yield from value.items()
+        else:
+            yield key, value
+
+
 def describe():
     import pip
     from pip._internal.configuration import Configuration
@@ -76,7 +85,7 @@ def describe():
                 "set": bool(value) and str(value).lower() not in ("0", "n", "no", "f", "false", "off"),
                 "credentials": bool(re.search(r"://[^/?#\s]*@", str(value))),
             }
-            for key, value in sorted(configuration.items())
+            for key, value in sorted(flatten(configuration.items()))
         ],
         netrc=any(path and os.path.exists(path) for path in netrc),
     )

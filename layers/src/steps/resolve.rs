@@ -133,13 +133,17 @@ pub fn run(globs: &[String], argv: &[String], out: &Path) -> Result<(), Error> {
 /// Whether a file of the working directory could match a word of the command.
 fn matched(globs: &[String], cwd: &Path) -> Option<NotUnderstood> {
     if let Some(glob) = globs.iter().find(|glob| glob.contains('/')) {
-        return Some(NotUnderstood::new(format!("an unquoted file name pattern in another directory (`{glob}…`)")));
+        return Some(NotUnderstood::new(format!(
+            "an unquoted file name pattern in another directory (`{glob}…`)"
+        )));
     }
     if globs.is_empty() {
         return None;
     }
     let Ok(entries) = fs::read_dir(cwd) else {
-        return Some(NotUnderstood::new("an unquoted file name pattern, and a working directory that can't be read"));
+        return Some(NotUnderstood::new(
+            "an unquoted file name pattern, and a working directory that can't be read",
+        ));
     };
     for entry in entries.flatten() {
         let name = entry.file_name();
@@ -168,9 +172,7 @@ pub fn resolve(context: &Context) -> Result<Resolution, Error> {
     };
     let ran = ask(context, &command, &launcher, scratch.path())?;
     match judge(&command, &launcher, scratch.path(), &ran) {
-        Ok(plan) => {
-            Ok(Resolution { format: Resolution::FORMAT, outcome: Outcome::Assemble(Box::new(plan)) })
-        }
+        Ok(plan) => Ok(Resolution { format: Resolution::FORMAT, outcome: Outcome::Assemble(Box::new(plan)) }),
         Err(NoPlan::NotUnderstood(reason)) => Ok(refuse(reason)),
         Err(NoPlan::Unresolved(reason)) => Err(Error::Unresolved { reason }),
     }
@@ -358,12 +360,7 @@ impl From<NotUnderstood> for NoPlan {
     }
 }
 
-fn judge(
-    command: &PipCommand,
-    launcher: &Launcher,
-    scratch: &Path,
-    ran: &Ran,
-) -> Result<Plan, NoPlan> {
+fn judge(command: &PipCommand, launcher: &Launcher, scratch: &Path, ran: &Ran) -> Result<Plan, NoPlan> {
     let unresolved = || {
         let why = ran.last_error.as_deref().unwrap_or("no reason given");
         NoPlan::Unresolved(format!("pip could not resolve it: {why}"))
@@ -451,8 +448,11 @@ fn check_state(command: &PipCommand, facts: &Described) -> Result<(), NotUnderst
     if facts.netrc {
         return refused("a netrc file, so the index may need credentials");
     }
+    // Where files and variables disagree, this does not say which of them wins.
+    let mut settings = facts.config.iter().filter(|item| item.key.ends_with(".break-system-packages"));
+    let first = settings.next();
     let allowed = command.has("--break-system-packages")
-        || facts.config.iter().any(|item| item.key.ends_with(".break-system-packages") && item.set);
+        || first.is_some_and(|item| item.set) && settings.all(|item| item.set);
     // pip looks for the marker since 23.0; before, it is not asked for.
     if facts.externally_managed && !allowed && pip_version(&facts.pip_version) >= (23, 0) {
         return refused("an externally managed interpreter");
