@@ -143,8 +143,13 @@ impl Source {
                     None => reference.as_ref().clone(),
                 };
                 let doing = format!("read the manifest of `{reference}`");
-                let (bytes, digest) =
-                    client.pull_manifest_raw(&reference, auth, MANIFEST_TYPES).await.during(doing)?;
+                let pulled = client.pull_manifest_raw(&reference, auth, MANIFEST_TYPES).await.during(doing);
+                let (bytes, digest) = pulled.map_err(|failure| {
+                    failure.hint(
+                        "is the name right, and may you read it? Credentials come from docker's config.json; \
+                         a registry without TLS on another machine needs --plain-http",
+                    )
+                })?;
                 Ok((bytes.to_vec(), digest))
             }
             Self::Layout(dir) => match digest {
@@ -243,7 +248,8 @@ impl Source {
             request = request.basic_auth(user, Some(password));
         }
         let response = request.send().await.during(format!("delete `{name}`"))?;
-        if response.status().is_success() {
+        // Two names of one manifest: it went with the first of them.
+        if response.status().is_success() || response.status() == reqwest::StatusCode::NOT_FOUND {
             return Ok(());
         }
         Err(Failure::new(format!("cannot delete `{name}`: the registry answers {}", response.status())))

@@ -35,7 +35,7 @@ impl Builder {
         let program = find("buildkitd", "PLINTH_BUILDKITD")?;
         // A short name: a socket path has at most 107 bytes.
         let state = tempfile::Builder::new()
-            .prefix("plinth-")
+            .prefix("plinth-compare-")
             .tempdir()
             .during("make a directory for the builder's state")?;
         let text = match config {

@@ -131,7 +131,7 @@ pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
         // Dropping the work ends its builds and stops and deletes its builders.
         tokio::select! {
             done = work => done,
-            signal = interrupted() => Err(Failure::new(format!("stopped by {signal}; builders started here are deleted"))),
+            signal = interrupted() => Err(Failure::new(format!("stopped by {signal}"))),
         }
     });
     progress.finish();
@@ -266,8 +266,10 @@ async fn interrupted() -> &'static str {
         note("warning: signals can't be caught; builders may be left behind on Ctrl-C");
         return std::future::pending().await;
     };
-    tokio::select! {
+    let signal = tokio::select! {
         _ = int.recv() => "Ctrl-C",
         _ = term.recv() => "a signal",
-    }
+    };
+    note("stopping; builders started here are deleted, which takes some seconds");
+    signal
 }

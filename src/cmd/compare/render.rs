@@ -184,7 +184,9 @@ fn seconds(seconds: f64) -> String {
 }
 
 fn percent(part: f64) -> String {
-    format!("{:.1} %", part * 100.0)
+    let rounded = (part * 1000.0).round() / 10.0;
+    // Adding zero turns a negative zero, which would print with its sign, into a positive one.
+    format!("{:.1} %", rounded + 0.0)
 }
 
 fn shortened(name: &str) -> String {
