@@ -16,7 +16,10 @@ use crate::support::server::Manner;
 use crate::support::wheel::{Made, Wheel};
 
 fn install(index: &Index, what: &str) -> Files {
-    Files::dockerfile(&format!("FROM {BASE}\nWORKDIR /app\nRUN pip install --no-cache-dir --retries 0 --timeout 5 -i {} {what}\nCMD [\"x\"]\n", index.url()))
+    Files::dockerfile(&format!(
+        "FROM {BASE}\nWORKDIR /app\nRUN pip install --no-cache-dir --retries 0 --timeout 5 -i {} {what}\nCMD [\"x\"]\n",
+        index.url()
+    ))
 }
 
 fn run(env: &Env, side: Side, files: &Files) -> Built {
@@ -31,7 +34,11 @@ fn both_fail(env: &Env, files: &Files, words: &[&str]) {
         let error = built.error();
         assert!(error.contains("Dockerfile:3"), "{side:?} doesn't show the line:\n{error}");
         assert!(error.contains(">>> RUN pip install"), "{side:?} has no excerpt:\n{error}");
-        assert!(words.iter().any(|word| built.stderr.contains(word)), "{side:?} says none of {words:?}:\n{}", built.stderr);
+        assert!(
+            words.iter().any(|word| built.stderr.contains(word)),
+            "{side:?} says none of {words:?}:\n{}",
+            built.stderr
+        );
     }
 }
 
@@ -39,13 +46,21 @@ fn both_fail(env: &Env, files: &Files, words: &[&str]) {
 fn still_builds(env: &Env) {
     let index = Index::of(&wheels());
     let built = run(env, Side::Plinth, &install(&index, "beta")).ok();
-    assert!(built.layout().image().tree().get("/usr/local/lib/python3.11/site-packages/beta/__init__.py").is_some());
+    assert!(
+        built
+            .layout()
+            .image()
+            .tree()
+            .get("/usr/local/lib/python3.11/site-packages/beta/__init__.py")
+            .is_some()
+    );
 }
 
 #[test]
 fn a_policy_that_does_not_parse() {
     let env = e2e!();
-    let files = Files::dockerfile("FROM python:3.11-slim\nRUN true\n").with("plinth.toml", "version = 1\n\n[[base]]\nname = \"a\"\nreplaces = [\"x\"\n");
+    let files = Files::dockerfile("FROM python:3.11-slim\nRUN true\n")
+        .with("plinth.toml", "version = 1\n\n[[base]]\nname = \"a\"\nreplaces = [\"x\"\n");
     let error = run(env, Side::Plinth, &files).error();
     assert!(error.contains("plinth.toml"), "{error}");
     assert!(error.contains('5') || error.contains('6'), "the line isn't named:\n{error}");
@@ -65,7 +80,9 @@ fn a_policy_with_a_key_nobody_knows() {
 fn a_policy_that_names_an_image_that_is_not_there() {
     let env = e2e!();
     let image = format!("{}/bases/not-there:1", env.registry);
-    let text = format!("version = 1\n[[base]]\nname = \"gone\"\nimage = \"{image}\"\nreplaces = [\"python:3.11*\"]\n");
+    let text = format!(
+        "version = 1\n[[base]]\nname = \"gone\"\nimage = \"{image}\"\nreplaces = [\"python:3.11*\"]\n"
+    );
     let dockerfile = "FROM python:3.11-slim\nRUN true\n";
     let files = Files::dockerfile(dockerfile).with("plinth.toml", text);
     let built = run(env, Side::Plinth, &files);
@@ -73,7 +90,10 @@ fn a_policy_that_names_an_image_that_is_not_there() {
         let report = Report::of_build(&built).expect("a refusal is reported");
         assert_eq!(report.bases()[0].1, "refused");
         assert!(report.reasons().join("\n").contains("not-there"), "{}", report.json());
-        assert!(built.progress.warnings.iter().any(|w| w.lines.iter().any(|(line, _)| *line == 1)), "no warning on the FROM line");
+        assert!(
+            built.progress.warnings.iter().any(|w| w.lines.iter().any(|(line, _)| *line == 1)),
+            "no warning on the FROM line"
+        );
         let plain = Build::new(env, Side::Plain, Files::dockerfile(dockerfile).path()).image();
         assert_eq!(built.layout().image().layers()[..2], plain.layers()[..2]);
     } else {
@@ -87,8 +107,16 @@ fn requirements_that_do_not_resolve() {
     let env = e2e!();
     let index = Index::of(&wheels());
     both_fail(env, &install(&index, "alpha==7.0"), &["No matching distribution found for alpha==7.0"]);
-    both_fail(env, &install(&index, "beta==1.0 'beta>1.4'"), &["ResolutionImpossible", "conflicting", "Double requirement"]);
-    both_fail(env, &install(&index, "no-such-project"), &["No matching distribution found for no-such-project"]);
+    both_fail(
+        env,
+        &install(&index, "beta==1.0 'beta>1.4'"),
+        &["ResolutionImpossible", "conflicting", "Double requirement"],
+    );
+    both_fail(
+        env,
+        &install(&index, "no-such-project"),
+        &["No matching distribution found for no-such-project"],
+    );
     both_fail(env, &install(&index, "'beta=='"), &["Invalid requirement"]);
     both_fail(env, &install(&index, "-r missing.txt"), &["missing.txt"]);
 }
@@ -111,14 +139,33 @@ fn suspicious() -> Vec<(&'static str, Made)> {
     let bomb = vec![0_u8; 300 << 20];
     vec![
         ("a RECORD that lies", Wheel::simple("victim", "1.0").lying().make()),
-        ("a RECORD with another size", Wheel::simple("victim", "1.0").record_says(site, "sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0").make()),
-        ("a RECORD of a file that isn't there", Wheel::simple("victim", "1.0").record_says("victim/gone.py", "sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0").make()),
-        ("a way out by ..", Wheel::simple("victim", "1.0").file("../../../../../escaped.py", "OUT = 1\n").make()),
-        ("a way out within the prefix", Wheel::simple("victim", "1.0").file("../escaped.py", "OUT = 1\n").make()),
+        (
+            "a RECORD with another size",
+            Wheel::simple("victim", "1.0")
+                .record_says(site, "sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0")
+                .make(),
+        ),
+        (
+            "a RECORD of a file that isn't there",
+            Wheel::simple("victim", "1.0")
+                .record_says("victim/gone.py", "sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0")
+                .make(),
+        ),
+        (
+            "a way out by ..",
+            Wheel::simple("victim", "1.0").file("../../../../../escaped.py", "OUT = 1\n").make(),
+        ),
+        (
+            "a way out within the prefix",
+            Wheel::simple("victim", "1.0").file("../escaped.py", "OUT = 1\n").make(),
+        ),
         ("an absolute name", Wheel::simple("victim", "1.0").file("/escaped.py", "OUT = 1\n").make()),
         ("one name twice", Wheel::simple("victim", "1.0").file(site, "VERSION = 'second'\n").make()),
         ("a symbolic link", Wheel::simple("victim", "1.0").symlink("victim/link", "/etc/passwd").make()),
-        ("a file where a directory must be", Wheel::simple("victim", "1.0").file("victim/a", "").file("victim/a/b.py", "").make()),
+        (
+            "a file where a directory must be",
+            Wheel::simple("victim", "1.0").file("victim/a", "").file("victim/a/b.py", "").make(),
+        ),
         ("no end of zeros", Wheel::simple("victim", "1.0").file("victim/zeros.bin", bomb).make()),
         ("another name inside", {
             let mut made = Wheel::simple("other", "1.0").make();
@@ -140,7 +187,11 @@ fn wheels_that_lie() {
         let index = Index::of(&[wheel]);
         let files = install(&index, "victim");
         let [plain, plinth] = Side::BOTH.map(|side| run(env, side, &files));
-        assert_eq!(plinth.code, plain.code, "{what}: plain and plinth end differently\n{}\n{}", plain.stderr, plinth.stderr);
+        assert_eq!(
+            plinth.code, plain.code,
+            "{what}: plain and plinth end differently\n{}\n{}",
+            plain.stderr, plinth.stderr
+        );
         if plain.code != Some(0) {
             assert!(plinth.error().contains("Dockerfile:3"), "{what}: {}", plinth.stderr);
             continue;
@@ -153,7 +204,8 @@ fn wheels_that_lie() {
         let found = crate::pip::compare(env, &plain, &plinth, BASE);
         assert!(found.differences.is_empty(), "{what}: {:?}", found.differences);
         for tree in [plain.tree(), plinth.tree()] {
-            let escaped = tree.get("/escaped.py").is_some() || tree.get("/usr/local/lib/python3.11/escaped.py").is_some();
+            let escaped = tree.get("/escaped.py").is_some()
+                || tree.get("/usr/local/lib/python3.11/escaped.py").is_some();
             assert!(!escaped, "{what}: a file outside of site-packages");
         }
     }
@@ -177,7 +229,11 @@ fn an_index_that_breaks_off() {
     let env = e2e!();
     let index = Index::of(&wheels());
     index.server.all(".whl", Manner::BreaksOff);
-    both_fail(env, &install(&index, "beta"), &["IncompleteRead", "Connection broken", "HASH", "ProtocolError", "not a zip"]);
+    both_fail(
+        env,
+        &install(&index, "beta"),
+        &["IncompleteRead", "Connection broken", "HASH", "ProtocolError", "not a zip"],
+    );
     still_builds(env);
 }
 
@@ -190,13 +246,27 @@ fn a_wheel_that_has_gone() {
     let index = Index::of(std::slice::from_ref(&old));
     let files = install(&index, "moving");
     let first = run(env, Side::Plinth, &files).ok();
-    assert!(first.layout().image().tree().get("/usr/local/lib/python3.11/site-packages/moving-1.0.dist-info/RECORD").is_some());
+    assert!(
+        first
+            .layout()
+            .image()
+            .tree()
+            .get("/usr/local/lib/python3.11/site-packages/moving-1.0.dist-info/RECORD")
+            .is_some()
+    );
     // The base changes, so the payloads have to be put together again, from a resolution that may be cached.
     index.server.remove(&Index::path(&old));
     index.publish(std::slice::from_ref(&new));
     let builder = crate::support::builder::Builder::start(env, &[]);
     let second = Build::new(env, Side::Plinth, files.path()).on(&builder.host).layout().run().ok();
-    assert!(second.layout().image().tree().get("/usr/local/lib/python3.11/site-packages/moving-1.1.dist-info/RECORD").is_some());
+    assert!(
+        second
+            .layout()
+            .image()
+            .tree()
+            .get("/usr/local/lib/python3.11/site-packages/moving-1.1.dist-info/RECORD")
+            .is_some()
+    );
     // Still named by the index, but gone: pip fails, and so does the build, at the line of the step.
     index.server.remove(&Index::path(&new));
     let third = crate::support::builder::Builder::start(env, &[]);
@@ -215,7 +285,13 @@ fn a_source_policy_that_denies_http() {
         r#"{"rules": [{"action": "DENY", "selector": {"identifier": "http://*", "matchType": "WILDCARD"}}, {"action": "DENY", "selector": {"identifier": "https://*", "matchType": "WILDCARD"}}]}"#,
     );
     let [plain, plinth] = Side::BOTH.map(|side| {
-        Build::new(env, side, files.path()).flag("--source-policy-file", files.join("policy.json")).layout().run().ok().layout().image()
+        Build::new(env, side, files.path())
+            .flag("--source-policy-file", files.join("policy.json"))
+            .layout()
+            .run()
+            .ok()
+            .layout()
+            .image()
     });
     crate::pip::compare(env, &plain, &plinth, BASE).assert_equal();
 }
@@ -250,10 +326,17 @@ fn requirements_without_end() {
     let lines = "beta>=1\n".repeat(20_000) + "# end\n";
     let loops = [("a.txt", "-r b.txt\n"), ("b.txt", "-r a.txt\nbeta\n")];
     let body = "COPY r.txt a.txt b.txt /\nRUN pip install --no-cache-dir -i @INDEX@ beta";
-    check(env, &index, &Case { body, files: &[("r.txt", &lines), loops[0], loops[1]], expect: Expect::Either, check: "" });
-    let files = Files::dockerfile(&format!("FROM {BASE}\nCOPY . /\nRUN pip install --no-cache-dir -i {} -r /a.txt\n", index.url()))
-        .with("a.txt", loops[0].1)
-        .with("b.txt", loops[1].1);
+    check(
+        env,
+        &index,
+        &Case { body, files: &[("r.txt", &lines), loops[0], loops[1]], expect: Expect::Either, check: "" },
+    );
+    let files = Files::dockerfile(&format!(
+        "FROM {BASE}\nCOPY . /\nRUN pip install --no-cache-dir -i {} -r /a.txt\n",
+        index.url()
+    ))
+    .with("a.txt", loops[0].1)
+    .with("b.txt", loops[1].1);
     let [plain, plinth] = Side::BOTH.map(|side| run(env, side, &files));
     assert_eq!(plinth.code, plain.code, "files that include each other\n{}\n{}", plain.stderr, plinth.stderr);
 }

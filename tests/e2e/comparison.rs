@@ -73,7 +73,10 @@ fn times_are_excused_and_nothing_else_of_a_node() {
     let found = compared(&installed(7), &installed(9));
     found.assert_equal();
     assert!(found.excused.iter().any(|(e, ..)| *e == Exception::Timestamps));
-    let strict = compare_trees(&Sides { base: &base(), plain: &installed(7), plinth: &installed(9), home: "root" }, &[Exception::ByteCode]);
+    let strict = compare_trees(
+        &Sides { base: &base(), plain: &installed(7), plinth: &installed(9), home: "root" },
+        &[Exception::ByteCode],
+    );
     assert!(strict.differences.iter().all(|d| d.what == "time 7, 9"), "{:?}", strict.differences);
     assert_eq!(strict.differences.len(), 3, "module, RECORD and script: {:?}", strict.differences);
 
@@ -87,7 +90,9 @@ fn times_are_excused_and_nothing_else_of_a_node() {
         differ(|n| *n = Node { mode: 0o755, ..Node::file(b"took") }),
         "/usr/local/bin/tool: content of 4 bytes, 4 bytes: \"tool\", \"took\""
     );
-    assert!(differ(|n| n.xattrs = [("security.capability".to_owned(), vec![1])].into()).contains("attributes"));
+    assert!(
+        differ(|n| n.xattrs = [("security.capability".to_owned(), vec![1])].into()).contains("attributes")
+    );
 }
 
 #[test]
@@ -156,15 +161,23 @@ FROM scratch
 COPY --from=run /same0 /same1 /constant /name /line /file /op /
 "#,
     );
-    let built = crate::support::build::Build::new(env, crate::support::build::Side::Plain, files.path()).files().run().ok();
+    let built = crate::support::build::Build::new(env, crate::support::build::Side::Plain, files.path())
+        .files()
+        .run()
+        .ok();
     let read = |name: &str| std::fs::read(built.files().join(name)).unwrap();
     assert_ne!(read("same0"), read("same1"), "the same code was to be written in two ways");
     let names = ["same1", "constant", "name", "line", "file", "op"];
     let pairs: Vec<_> = names
         .iter()
-        .map(|name| crate::support::compare::CodePair { path: (*name).to_owned(), plain: read("same0"), plinth: read(name) })
+        .map(|name| crate::support::compare::CodePair {
+            path: (*name).to_owned(),
+            plain: read("same0"),
+            plinth: read(name),
+        })
         .collect();
-    let found: Vec<_> = bytecode::different(env, "python:3.11-slim", &pairs).into_iter().map(|d| d.path).collect();
+    let found: Vec<_> =
+        bytecode::different(env, "python:3.11-slim", &pairs).into_iter().map(|d| d.path).collect();
     assert_eq!(found, names[1..]);
 }
 
@@ -180,17 +193,28 @@ fn stray_byte_code_is_only_what_no_step_owns() {
 
     // Not excused the other way round, nor for a source that isn't there, nor with other files beside it.
     assert_eq!(compared(&installed(7), &stray(installed(7))).differences.len(), 4);
-    let orphan = installed(7).with("usr/local/lib/python3.11/__pycache__/gone.cpython-311.pyc", pyc(1, 4, 0, b"gone"));
+    let orphan =
+        installed(7).with("usr/local/lib/python3.11/__pycache__/gone.cpython-311.pyc", pyc(1, 4, 0, b"gone"));
     assert_eq!(compared(&orphan, &installed(7)).differences.len(), 2, "directory and file");
     let other = stray(installed(7)).with("usr/local/lib/python3.11/__pycache__/notes.txt", Node::file(b"x"));
     let found: Vec<_> = compared(&other, &installed(7)).differences.into_iter().map(|d| d.path).collect();
-    assert_eq!(found, ["usr/local/lib/python3.11/__pycache__", "usr/local/lib/python3.11/__pycache__/notes.txt"]);
+    assert_eq!(
+        found,
+        ["usr/local/lib/python3.11/__pycache__", "usr/local/lib/python3.11/__pycache__/notes.txt"]
+    );
 
     // Once a step has installed another pip, its byte code is the step's.
     let record = format!("{SITE}/pip-23.dist-info/RECORD");
     let upgrade = |tree: Tree| changed(tree, &record, |n| *n = Node::file(b"pip/cli.py,sha256=y,3\n"));
-    let found: Vec<_> = compared(&upgrade(stray(installed(7))), &upgrade(installed(7))).differences.into_iter().map(|d| d.path).collect();
-    assert_eq!(found, [format!("{SITE}/pip/__pycache__"), format!("{SITE}/pip/__pycache__/cli.cpython-311.pyc")]);
+    let found: Vec<_> = compared(&upgrade(stray(installed(7))), &upgrade(installed(7)))
+        .differences
+        .into_iter()
+        .map(|d| d.path)
+        .collect();
+    assert_eq!(
+        found,
+        [format!("{SITE}/pip/__pycache__"), format!("{SITE}/pip/__pycache__/cli.cpython-311.pyc")]
+    );
 }
 
 #[test]
@@ -200,11 +224,16 @@ fn the_cache_of_pip_is_only_that() {
     found.assert_equal();
     assert_eq!(found.excused_bytes(Exception::PipCache), 5);
 
-    let elsewhere = |path: &str| compared(&installed(7).with(path, Node::file(b"x")), &installed(7)).differences.len();
+    let elsewhere =
+        |path: &str| compared(&installed(7).with(path, Node::file(b"x")), &installed(7)).differences.len();
     assert_eq!(elsewhere("root/.cache/other"), 2);
     assert_eq!(elsewhere("root/.cache/pipx/a"), 3);
     assert_eq!(elsewhere("home/.cache/pip/a"), 4, "not the home of the steps");
-    assert_eq!(compared(&installed(7), &cached(installed(7))).differences.len(), 4, "nor the other way round");
+    assert_eq!(
+        compared(&installed(7), &cached(installed(7))).differences.len(),
+        4,
+        "nor the other way round"
+    );
     let both = cached(installed(7)).with("root/.cache/other", Node::file(b"x"));
     let found: Vec<_> = compared(&both, &installed(7)).differences.into_iter().map(|d| d.path).collect();
     assert_eq!(found, ["root/.cache", "root/.cache/other"]);
@@ -227,12 +256,15 @@ fn trees_are_what_a_container_sees() {
     let tree = crate::support::build::Build::new(env, side, files.path()).image().tree();
     let listing = crate::support::build::Build::new(env, side, probe.path()).files().run().ok();
     let listing = std::fs::read_to_string(listing.files().join("listing")).unwrap();
-    let mut expected: Vec<_> = listing.lines().map(|line| line.split("  ").next().unwrap().to_owned()).collect();
+    let mut expected: Vec<_> =
+        listing.lines().map(|line| line.split("  ").next().unwrap().to_owned()).collect();
     expected.sort();
     let mut found: Vec<_> = tree
         .nodes
         .iter()
-        .filter(|(path, _)| ["a", "opaque", "gone"].iter().any(|top| path == top || path.starts_with(&format!("{top}/"))))
+        .filter(|(path, _)| {
+            ["a", "opaque", "gone"].iter().any(|top| path == top || path.starts_with(&format!("{top}/")))
+        })
         .map(|(path, node)| {
             let kind = match node.kind {
                 crate::support::tree::Kind::File => 'f',

@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use base64::Engine as _;
-use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MessageDescriptor, ReflectMessage as _, Value as Field};
 use prost_reflect::prost::Message as _;
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, Kind, MessageDescriptor, ReflectMessage as _, Value as Field,
+};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -36,19 +38,25 @@ fn renamed(descriptor: &MessageDescriptor, json: &Value) -> Value {
     let fields = object.iter().map(|(key, value)| {
         let field = descriptor.fields().find(|field| plain(field.name()) == plain(key));
         let Some(field) = field else { panic!("{} has no field {key}", descriptor.full_name()) };
-        let inside = |kind: Kind, value: &Value| kind.as_message().map_or_else(|| value.clone(), |message| renamed(message, value));
+        let inside = |kind: Kind, value: &Value| {
+            kind.as_message().map_or_else(|| value.clone(), |message| renamed(message, value))
+        };
         let value = match value {
             Value::Object(entries) if field.is_map() => {
                 let kind = field.kind();
                 let kind = kind.as_message().unwrap().map_entry_value_field().kind();
-                Value::Object(entries.iter().map(|(key, value)| (key.clone(), inside(kind.clone(), value))).collect())
+                Value::Object(
+                    entries.iter().map(|(key, value)| (key.clone(), inside(kind.clone(), value))).collect(),
+                )
             }
             // A definition within a message is bytes to us.
             Value::Object(_) if field.kind() == Kind::Bytes => {
                 let inner = message(&descriptor.parent_pool().clone(), "pb.Definition", value);
                 Value::String(base64::engine::general_purpose::STANDARD.encode(canonical(&inner)))
             }
-            Value::Array(items) => Value::Array(items.iter().map(|item| inside(field.kind(), item)).collect()),
+            Value::Array(items) => {
+                Value::Array(items.iter().map(|item| inside(field.kind(), item)).collect())
+            }
             value => inside(field.kind(), value),
         };
         (field.json_name().to_owned(), value)
@@ -72,7 +80,8 @@ fn canonical(message: &DynamicMessage) -> Vec<u8> {
                 }
             }
             Field::Map(entries) => {
-                let entries: BTreeMap<_, _> = entries.iter().map(|(key, value)| (key.as_str().unwrap(), value)).collect();
+                let entries: BTreeMap<_, _> =
+                    entries.iter().map(|(key, value)| (key.as_str().unwrap(), value)).collect();
                 for (key, value) in entries {
                     let mut entry = Vec::new();
                     delimited(&mut entry, 1, key.as_bytes());
@@ -127,7 +136,10 @@ fn definition(pool: &DescriptorPool, answer: &Value) -> Option<Vec<u8>> {
     visit(&ops, &terminal[0], &mut order);
     let descriptor = pool.get_message_by_name("pb.Definition").unwrap();
     let mut out = DynamicMessage::new(descriptor);
-    out.set_field_by_number(1, Field::List(order.iter().map(|digest| Field::Bytes(ops[digest].0.clone().into())).collect()));
+    out.set_field_by_number(
+        1,
+        Field::List(order.iter().map(|digest| Field::Bytes(ops[digest].0.clone().into())).collect()),
+    );
     let metadata = answer["metadata"].as_object().unwrap().iter().map(|(digest, json)| {
         (prost_reflect::MapKey::String(digest.clone()), Field::Message(message(pool, "pb.OpMetadata", json)))
     });
@@ -137,7 +149,12 @@ fn definition(pool: &DescriptorPool, answer: &Value) -> Option<Vec<u8>> {
 }
 
 fn inputs(op: &Value) -> Vec<String> {
-    op["inputs"].as_array().into_iter().flatten().map(|input| input["digest"].as_str().unwrap().to_owned()).collect()
+    op["inputs"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|input| input["digest"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// Inputs before their users.
@@ -163,7 +180,8 @@ fn every_definition_of_the_corpus_is_known_to_the_last_byte() {
             continue;
         }
         let built = corpus.build(env, Side::Plain).opt("requestid", "frontend.convertllb").run().ok();
-        let answer: Value = serde_json::from_str(built.stdout.trim_start_matches("result.json").trim()).unwrap();
+        let answer: Value =
+            serde_json::from_str(built.stdout.trim_start_matches("result.json").trim()).unwrap();
         if answer["def"].as_object().is_none_or(serde_json::Map::is_empty) {
             continue;
         }

@@ -115,18 +115,28 @@ fn check(name: &str) {
     let corpus = Corpus::open(name);
     let [plain, plinth] = Side::BOTH.map(|side| corpus.build(env, side).layout().run());
     if let Some(frontend) = &env.frontend {
-        assert!(plinth.progress.vertices().any(|v| v.name.contains(frontend.as_str())), "plinth had no part in this build");
+        assert!(
+            plinth.progress.vertices().any(|v| v.name.contains(frontend.as_str())),
+            "plinth had no part in this build"
+        );
     }
     same_warnings(&plain, &plinth);
     if let Some(message) = &corpus.case.fails {
         let expected = plain.error();
-        assert!(expected.contains(message), "the corpus expects {message:?}, and the plain build says:\n{expected}");
+        assert!(
+            expected.contains(message),
+            "the corpus expects {message:?}, and the plain build says:\n{expected}"
+        );
         assert_eq!(plinth.error(), expected);
         return;
     }
     let (plain, plinth) = (plain.ok(), plinth.ok());
-    let mut rules: Vec<_> =
-        plain.progress.warnings.iter().map(|warning| warning.short.split(':').next().unwrap_or_default().to_owned()).collect();
+    let mut rules: Vec<_> = plain
+        .progress
+        .warnings
+        .iter()
+        .map(|warning| warning.short.split(':').next().unwrap_or_default().to_owned())
+        .collect();
     rules.sort();
     rules.dedup();
     assert_eq!(rules, corpus.case.warnings, "what the plain build warns of");
@@ -202,8 +212,10 @@ corpus! {
 
 #[test]
 fn every_directory_of_the_corpus_is_a_test() {
-    let mut found: Vec<_> =
-        std::fs::read_dir(Corpus::root()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut found: Vec<_> = std::fs::read_dir(Corpus::root())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     found.sort();
     assert_eq!(found, CASES);
 }
@@ -219,12 +231,60 @@ fn the_corpus_uses_every_instruction_and_flag() {
         }
     }
     let words = [
-        "ADD ", "ARG ", "CMD ", "COPY ", "ENTRYPOINT ", "ENV ", "EXPOSE ", "FROM ", "HEALTHCHECK ", "LABEL ", "MAINTAINER ", "ONBUILD ",
-        "RUN ", "SHELL ", "STOPSIGNAL ", "USER ", "VOLUME ", "WORKDIR ", "# syntax=", "# escape=", "# check=", "--platform=", " AS ",
-        "--mount=type=bind", "--mount=type=cache", "--mount=type=tmpfs", "--mount=type=secret", "--mount=type=ssh", "--network=none", "--network=host",
-         "--network=default", "--security=sandbox", "--security=insecure", "--from=", "--chown=", "--chmod=", "--link",
-        "--parents", "--exclude=", "--checksum=", "--unpack=", "--interval=", "--timeout=", "--start-period=", "--start-interval=",
-        "--retries=", "HEALTHCHECK NONE", "RUN <<", "COPY <<", "ADD <<", ",env=", ",required=true", ",sharing=locked", ",sharing=private",
+        "ADD ",
+        "ARG ",
+        "CMD ",
+        "COPY ",
+        "ENTRYPOINT ",
+        "ENV ",
+        "EXPOSE ",
+        "FROM ",
+        "HEALTHCHECK ",
+        "LABEL ",
+        "MAINTAINER ",
+        "ONBUILD ",
+        "RUN ",
+        "SHELL ",
+        "STOPSIGNAL ",
+        "USER ",
+        "VOLUME ",
+        "WORKDIR ",
+        "# syntax=",
+        "# escape=",
+        "# check=",
+        "--platform=",
+        " AS ",
+        "--mount=type=bind",
+        "--mount=type=cache",
+        "--mount=type=tmpfs",
+        "--mount=type=secret",
+        "--mount=type=ssh",
+        "--network=none",
+        "--network=host",
+        "--network=default",
+        "--security=sandbox",
+        "--security=insecure",
+        "--from=",
+        "--chown=",
+        "--chmod=",
+        "--link",
+        "--parents",
+        "--exclude=",
+        "--checksum=",
+        "--unpack=",
+        "--interval=",
+        "--timeout=",
+        "--start-period=",
+        "--start-interval=",
+        "--retries=",
+        "HEALTHCHECK NONE",
+        "RUN <<",
+        "COPY <<",
+        "ADD <<",
+        ",env=",
+        ",required=true",
+        ",sharing=locked",
+        ",sharing=private",
     ];
     for word in words {
         assert!(all.contains(word), "no Dockerfile of the corpus has {word:?}");
@@ -240,8 +300,12 @@ fn the_syntax_line_in_the_file() {
     let with = Files::dockerfile(&format!("# syntax={frontend}\n{body}"));
     let without = Files::dockerfile(&format!("# syntax=is/not/used\n{body}"));
     let plinth = Build::new(env, Side::Plain, with.path()).layout().run().ok();
-    assert!(plinth.progress.vertices().any(|v| v.name.contains(frontend.as_str())), "the frontend was resolved");
-    let plain = Build::new(env, Side::Plain, without.path()).opt("cmdline", "is/not/used").layout().run().ok();
+    assert!(
+        plinth.progress.vertices().any(|v| v.name.contains(frontend.as_str())),
+        "the frontend was resolved"
+    );
+    let plain =
+        Build::new(env, Side::Plain, without.path()).opt("cmdline", "is/not/used").layout().run().ok();
     same_image(plain.layout(), plinth.layout());
 }
 
@@ -253,7 +317,8 @@ fn called_as_the_gateway() {
     let body = "FROM debian:bookworm-slim\nRUN echo gateway >/a\n";
     let files = Files::dockerfile(&format!("# syntax={frontend}\n{body}"));
     // The later --frontend wins.
-    let build = Build::new(env, Side::Plain, files.path()).flag("--frontend", "gateway.v0").opt("source", frontend);
+    let build =
+        Build::new(env, Side::Plain, files.path()).flag("--frontend", "gateway.v0").opt("source", frontend);
     let plinth = build.layout().run().ok();
     let plain = Build::new(env, Side::Plain, files.path()).opt("cmdline", "built-in").layout().run().ok();
     same_image(plain.layout(), plinth.layout());
@@ -263,13 +328,15 @@ fn called_as_the_gateway() {
 #[test]
 fn turned_off() {
     let env = e2e!();
-    let index = crate::support::index::Index::of(&[crate::support::wheel::Wheel::simple("offdemo", "1.0").make()]);
+    let index =
+        crate::support::index::Index::of(&[crate::support::wheel::Wheel::simple("offdemo", "1.0").make()]);
     let files = Files::dockerfile(&format!(
         "FROM python:3.11-slim\nRUN pip install --no-cache-dir --index-url {} offdemo\n",
         index.url()
     ))
     .with("plinth.toml", crate::bases::policy(env, "python:3.11*"));
-    let [plain, plinth] = Side::BOTH.map(|side| Build::new(env, side, files.path()).arg("PLINTH", "off").layout().run().ok());
+    let [plain, plinth] =
+        Side::BOTH.map(|side| Build::new(env, side, files.path()).arg("PLINTH", "off").layout().run().ok());
     same_image(plain.layout(), plinth.layout());
 }
 
@@ -278,8 +345,8 @@ fn turned_off() {
 fn rewritten_timestamps() {
     let env = e2e!();
     let corpus = Corpus::open("copy");
-    let [plain, plinth] =
-        Side::BOTH.map(|side| corpus.build(env, side).layout_with(",rewrite-timestamp=true").run().ok().layout());
+    let [plain, plinth] = Side::BOTH
+        .map(|side| corpus.build(env, side).layout_with(",rewrite-timestamp=true").run().ok().layout());
     same_image(plain, plinth);
 }
 
@@ -288,8 +355,10 @@ fn rewritten_timestamps() {
 fn options_of_the_exporter() {
     let env = e2e!();
     let corpus = Corpus::open("scratch");
-    let attributes = ",compression=zstd,force-compression=true,oci-mediatypes=true,annotation.org.example=yes";
-    let [plain, plinth] = Side::BOTH.map(|side| corpus.build(env, side).layout_with(attributes).run().ok().layout());
+    let attributes =
+        ",compression=zstd,force-compression=true,oci-mediatypes=true,annotation.org.example=yes";
+    let [plain, plinth] =
+        Side::BOTH.map(|side| corpus.build(env, side).layout_with(attributes).run().ok().layout());
     assert!(plain.images().iter().all(|image| image.manifest["annotations"]["org.example"] == "yes"));
     let plain = corpus.build(env, Side::Plain).layout_with(attributes).run().ok().layout();
     same_image(plain, plinth);
@@ -313,9 +382,11 @@ fn cache_export_and_import() {
     let env = e2e!();
     let files = Files::new()
         .with("Dockerfile", "FROM debian:bookworm-slim AS a\nRUN echo 1 >/one\nFROM debian:bookworm-slim\nCOPY --from=a /one /\nRUN date +%N >/two\n");
-    let cache = |side: Side| format!("type=registry,ref={}/e2e/cache-{side:?}:1", env.registry).to_lowercase();
+    let cache =
+        |side: Side| format!("type=registry,ref={}/e2e/cache-{side:?}:1", env.registry).to_lowercase();
     let digests = Side::BOTH.map(|side| {
-        let build = Build::new(env, side, files.path()).flag("--export-cache", format!("{},mode=max", cache(side)));
+        let build =
+            Build::new(env, side, files.path()).flag("--export-cache", format!("{},mode=max", cache(side)));
         build.layout().run().ok().layout().top().digest
     });
     assert_eq!(digests[1], digests[0]);
@@ -323,7 +394,12 @@ fn cache_export_and_import() {
         let empty = crate::support::builder::Builder::start(env, &[]);
         let build = Build::new(env, to, files.path()).on(&empty.host).flag("--import-cache", cache(from));
         let built = build.layout().run().ok();
-        let ran: Vec<_> = built.progress.ran().into_iter().filter(|name| name.contains("RUN") || name.contains("COPY")).collect();
+        let ran: Vec<_> = built
+            .progress
+            .ran()
+            .into_iter()
+            .filter(|name| name.contains("RUN") || name.contains("COPY"))
+            .collect();
         assert!(ran.is_empty(), "{to:?} ran {ran:?} although {from:?} exported it");
         assert_eq!(built.layout().top().digest, digests[0]);
     }
@@ -338,7 +414,10 @@ fn inline_cache() {
     let [plain, plinth] = Side::BOTH.map(|side| {
         let mut image = corpus.build(env, side).flag("--export-cache", "type=inline").image();
         let cache = image.config.as_object_mut().unwrap().remove("moby.buildkit.cache.v0");
-        assert!(cache.is_some_and(|cache| !cache.as_str().unwrap().is_empty()), "{side:?}: no cache in the config");
+        assert!(
+            cache.is_some_and(|cache| !cache.as_str().unwrap().is_empty()),
+            "{side:?}: no cache in the config"
+        );
         image
     });
     assert_eq!(plinth.config, plain.config);
@@ -368,8 +447,10 @@ fn a_named_context_that_is_an_oci_layout() {
 #[test]
 fn secrets_stay_secret() {
     let env = e2e!();
-    let files = Files::dockerfile("FROM debian:bookworm-slim\nRUN --mount=type=secret,id=t,env=T test -n \"$T\" && exit 3\n")
-        .with("t", "swordfish-7163");
+    let files = Files::dockerfile(
+        "FROM debian:bookworm-slim\nRUN --mount=type=secret,id=t,env=T test -n \"$T\" && exit 3\n",
+    )
+    .with("t", "swordfish-7163");
     for side in Side::BOTH {
         let built = Build::new(env, side, files.path()).secret("t", &files.join("t")).layout().run();
         assert!(!built.error().contains("swordfish"), "{side:?}: {}", built.stderr);
@@ -383,18 +464,27 @@ fn subrequests() {
     let env = e2e!();
     for name in ["args", "stages", "warnings", "onbuild"] {
         let corpus = Corpus::open(name);
-        for request in
-            ["frontend.outline", "frontend.targets", "frontend.lint", "frontend.convertllb", "frontend.subrequests.describe"]
-        {
-            let [plain, plinth] = Side::BOTH.map(|side| corpus.build(env, side).opt("requestid", request).run().ok());
-            assert!(request == "frontend.lint" || !plain.stdout.is_empty(), "{request} of {name} says nothing");
+        for request in [
+            "frontend.outline",
+            "frontend.targets",
+            "frontend.lint",
+            "frontend.convertllb",
+            "frontend.subrequests.describe",
+        ] {
+            let [plain, plinth] =
+                Side::BOTH.map(|side| corpus.build(env, side).opt("requestid", request).run().ok());
+            assert!(
+                request == "frontend.lint" || !plain.stdout.is_empty(),
+                "{request} of {name} says nothing"
+            );
             if request == "frontend.convertllb" {
                 assert_eq!(definition(&plinth.stdout), definition(&plain.stdout), "{request} of {name}");
             } else {
                 assert_eq!(neutral(&plinth.stdout), neutral(&plain.stdout), "{request} of {name}");
             }
         }
-        let [plain, plinth] = Side::BOTH.map(|side| corpus.build(env, side).opt("requestid", "frontend.nonsense").run());
+        let [plain, plinth] =
+            Side::BOTH.map(|side| corpus.build(env, side).opt("requestid", "frontend.nonsense").run());
         assert_eq!(plinth.error(), plain.error());
     }
 }
@@ -402,7 +492,8 @@ fn subrequests() {
 /// Operations and source of an answer with a definition.
 fn definition(answer: &str) -> (Vec<String>, usize, Vec<String>) {
     let json: Value = serde_json::from_str(answer.trim_start_matches("result.json").trim()).unwrap();
-    let mut ops: Vec<_> = json["def"].as_object().unwrap().values().map(|op| neutral(&format!("{op:#}"))).collect();
+    let mut ops: Vec<_> =
+        json["def"].as_object().unwrap().values().map(|op| neutral(&format!("{op:#}"))).collect();
     ops.sort();
     assert!(ops.len() > 1, "a definition of nothing: {answer}");
     let files = json["source"]["infos"].as_array().unwrap();
@@ -441,13 +532,18 @@ for target in "$BUILDKIT_SCAN_SOURCE" "$BUILDKIT_SCAN_SOURCE_EXTRAS"/*; do
     "$(basename "$target")" "$count entries" >"$BUILDKIT_SCAN_DESTINATION/$(basename "$target").spdx.json"
 done
 "#;
-    let files = Files::dockerfile("FROM debian:bookworm-slim\nCOPY --chmod=755 scan /scan\nENTRYPOINT [\"/scan\"]\n").with("scan", script);
+    let files =
+        Files::dockerfile("FROM debian:bookworm-slim\nCOPY --chmod=755 scan /scan\nENTRYPOINT [\"/scan\"]\n")
+            .with("scan", script);
     Build::new(env, Side::Plain, files.path()).push(&reference).run().ok();
     reference
 }
 
+/// Digests of the images, and the statements about them.
+type Attested = (Vec<String>, Vec<(String, Value)>);
+
 /// Statements of both sides for a case, with these options.
-fn attested(env: &Env, name: &str, opts: &[(&str, &str)]) -> [(Vec<String>, Vec<(String, Value)>); 2] {
+fn attested(env: &Env, name: &str, opts: &[(&str, &str)]) -> [Attested; 2] {
     let corpus = Corpus::open(name);
     Side::BOTH.map(|side| {
         let build = opts.iter().fold(corpus.build(env, side), |build, (key, value)| build.opt(key, value));
@@ -462,7 +558,11 @@ fn software_bills() {
     let env = e2e!();
     let generator = format!("generator={}", scanner(env));
     for name in ["scratch", "stages", "platforms"] {
-        let opts = [("attest:sbom", generator.as_str()), ("build-arg:BUILDKIT_SBOM_SCAN_CONTEXT", "true"), ("build-arg:BUILDKIT_SBOM_SCAN_STAGE", "true")];
+        let opts = [
+            ("attest:sbom", generator.as_str()),
+            ("build-arg:BUILDKIT_SBOM_SCAN_CONTEXT", "true"),
+            ("build-arg:BUILDKIT_SBOM_SCAN_STAGE", "true"),
+        ];
         let [plain, plinth] = attested(env, name, &opts);
         assert!(plain.1.iter().any(|(kind, _)| kind == "https://spdx.dev/Document"), "{name} has a bill");
         assert_eq!(plinth, plain, "{name}");
@@ -481,7 +581,9 @@ fn provenance() {
             assert_eq!(b["predicateType"], a["predicateType"]);
             assert_eq!(materials(b, env), materials(a, env), "what {name} was made of");
             assert_eq!(shape(build_config(b)), shape(build_config(a)), "the steps of {name}");
-            let source = |v: &Value| v.pointer("/predicate/metadata/buildkit_metadata/source/infos").map(Value::to_string);
+            let source = |v: &Value| {
+                v.pointer("/predicate/metadata/buildkit_metadata/source/infos").map(Value::to_string)
+            };
             assert_eq!(source(b), source(a), "the source of {name}");
         }
     }
@@ -496,8 +598,15 @@ fn build_config(statement: &Value) -> &Value {
 
 /// The materials; through a frontend image, that image is one more, and says so.
 fn materials(statement: &Value, env: &Env) -> Vec<String> {
-    let list = statement.pointer("/predicate/materials").or_else(|| statement.pointer("/predicate/buildDefinition/resolvedDependencies"));
-    let mut list: Vec<_> = list.and_then(Value::as_array).expect("provenance without materials").iter().map(Value::to_string).collect();
+    let list = statement
+        .pointer("/predicate/materials")
+        .or_else(|| statement.pointer("/predicate/buildDefinition/resolvedDependencies"));
+    let mut list: Vec<_> = list
+        .and_then(Value::as_array)
+        .expect("provenance without materials")
+        .iter()
+        .map(Value::to_string)
+        .collect();
     if let Some(frontend) = &env.frontend {
         let name = frontend.rsplit_once(':').map_or(frontend.as_str(), |(name, _)| name);
         list.retain(|material| !material.contains(name) && !material.contains(&name.replace(':', "%3A")));

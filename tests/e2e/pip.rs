@@ -66,8 +66,14 @@ pub(crate) fn wheels() -> Vec<Made> {
         Wheel::simple("gamma", "2.0").metadata("Requires-Python: >=3.8").make(),
         Wheel::simple("gamma", "3.0").metadata("Requires-Python: >=3.99").make(),
         Wheel::simple("delta", "1.0.post1").make(),
-        Wheel::new("ns-one", "1.0").file("ns/one.py", "ONE = 1\n").file("ns/shared.py", "BY = 'same'\n").make(),
-        Wheel::new("ns-two", "1.0").file("ns/two.py", "TWO = 2\n").file("ns/shared.py", "BY = 'same'\n").make(),
+        Wheel::new("ns-one", "1.0")
+            .file("ns/one.py", "ONE = 1\n")
+            .file("ns/shared.py", "BY = 'same'\n")
+            .make(),
+        Wheel::new("ns-two", "1.0")
+            .file("ns/two.py", "TWO = 2\n")
+            .file("ns/shared.py", "BY = 'same'\n")
+            .make(),
         Wheel::simple("Mixed.Case_Name", "1.0").make(),
         data,
     ]
@@ -99,11 +105,17 @@ pub(crate) fn check(env: &Env, index: &Index, case: &Case<'_>) -> Outcome {
     match if env.frontend.is_some() { case.expect } else { Expect::Either } {
         Expect::Assembled => {
             let json = outcome.report.as_ref().map(Report::json).unwrap_or_default();
-            assert!(!treatments.is_empty() && treatments.iter().all(|t| t == "assembled"), "not assembled: {json}\n{log}");
+            assert!(
+                !treatments.is_empty() && treatments.iter().all(|t| t == "assembled"),
+                "not assembled: {json}\n{log}"
+            );
             assert!(Report::of(&outcome.plinth).is_some(), "a rewritten image says so in its label {LABEL}");
         }
         Expect::AsWritten => {
-            assert!(treatments.iter().all(|t| t == "as_written"), "should have been left alone: {treatments:?}\n{log}");
+            assert!(
+                treatments.iter().all(|t| t == "as_written"),
+                "should have been left alone: {treatments:?}\n{log}"
+            );
         }
         Expect::Either => {}
     }
@@ -116,7 +128,10 @@ pub(crate) fn check(env: &Env, index: &Index, case: &Case<'_>) -> Outcome {
 fn context(index: &Index, case: &Case<'_>) -> Files {
     let fill = |text: &str| text.replace("@INDEX@", &index.url());
     let check = if case.check.is_empty() { "true" } else { case.check };
-    let dockerfile = format!("FROM {BASE} AS app\n{}\nFROM app AS check\nRUN <<CHECK\nset -e\n{check}\nCHECK\n", case.body);
+    let dockerfile = format!(
+        "FROM {BASE} AS app\n{}\nFROM app AS check\nRUN <<CHECK\nset -e\n{check}\nCHECK\n",
+        case.body
+    );
     let files = Files::dockerfile(&fill(&dockerfile));
     for (path, content) in case.files {
         files.write(path, fill(content));
@@ -126,7 +141,8 @@ fn context(index: &Index, case: &Case<'_>) -> Files {
 
 fn build(env: &Env, index: &Index, case: &Case<'_>) -> (Outcome, String) {
     let files = context(index, case);
-    let [plain, plinth] = Side::BOTH.map(|side| Build::new(env, side, files.path()).opt("target", "app").layout().run().ok());
+    let [plain, plinth] =
+        Side::BOTH.map(|side| Build::new(env, side, files.path()).opt("target", "app").layout().run().ok());
     let report = Report::of_build(&plinth);
     let log = plinth.stderr.clone();
     let (plain, plinth) = (plain.layout().image(), plinth.layout().image());
@@ -142,10 +158,15 @@ fn build(env: &Env, index: &Index, case: &Case<'_>) -> (Outcome, String) {
 pub(crate) fn compare(env: &Env, plain: &Image, plinth: &Image, base: &str) -> Comparison {
     let from = Files::dockerfile(&format!("FROM {base}\n"));
     let base_tree = Build::new(env, Side::Plain, from.path()).image().tree();
-    let home = plain.config["config"]["Env"].as_array().into_iter().flatten().find_map(|e| e.as_str()?.strip_prefix("HOME=/").map(str::to_owned));
+    let home = plain.config["config"]["Env"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find_map(|e| e.as_str()?.strip_prefix("HOME=/").map(str::to_owned));
     let home = home.unwrap_or_else(|| "root".to_owned());
     let (a, b) = (plain.tree(), plinth.tree());
-    let comparison = compare_trees(&Sides { base: &base_tree, plain: &a, plinth: &b, home: &home }, &Exception::ALL);
+    let comparison =
+        compare_trees(&Sides { base: &base_tree, plain: &a, plinth: &b, home: &home }, &Exception::ALL);
     bytecode::compare(env, base, comparison)
 }
 
@@ -234,7 +255,12 @@ cases! {
 #[test]
 fn download_cache() {
     let env = e2e!();
-    let case = Case { body: "RUN pip install -i @INDEX@ alpha", files: &[], expect: Expect::Assembled, check: "alpha-tool" };
+    let case = Case {
+        body: "RUN pip install -i @INDEX@ alpha",
+        files: &[],
+        expect: Expect::Assembled,
+        check: "alpha-tool",
+    };
     let outcome = check(env, &Index::of(&wheels()), &case);
     assert!(outcome.comparison.excused_bytes(Exception::PipCache) > 0, "plain pip left a cache");
     assert!(outcome.plain.tree().get("/root/.cache/pip").is_some());
@@ -258,7 +284,12 @@ fn required_hashes() {
     let files = context(&Index::of(&wheels), &Case { files: &[("r.txt", &wrong)], ..case });
     for side in Side::BOTH {
         let built = Build::new(env, side, files.path()).opt("target", "app").run();
-        assert!(built.error().contains("DO NOT MATCH THE HASHES") || built.stderr.contains("DO NOT MATCH THE HASHES"), "{side:?}: {}", built.stderr);
+        assert!(
+            built.error().contains("DO NOT MATCH THE HASHES")
+                || built.stderr.contains("DO NOT MATCH THE HASHES"),
+            "{side:?}: {}",
+            built.stderr
+        );
     }
 }
 
@@ -293,10 +324,22 @@ fn payloads_are_shared() {
         check(env, &index, &Case { body, files: &[], expect: Expect::Assembled, check: "" }).plinth
     };
     let one = image("RUN echo one >/one\nRUN pip install --no-cache-dir -i @INDEX@ alpha");
-    let two = image("RUN echo two >/two\nENV X=1\nWORKDIR /two\nRUN python3 -m pip install --no-cache-dir -i @INDEX@ delta alpha");
-    let base = Build::new(env, Side::Plain, Files::dockerfile(&format!("FROM {BASE}\n")).path()).image().layers();
-    let shared: Vec<_> = one.layers().into_iter().filter(|layer| two.layers().contains(layer) && !base.contains(layer)).collect();
-    assert!(!shared.is_empty(), "no layer but the base's is shared:\n{:#?}\n{:#?}", one.layer_history(), two.layer_history());
+    let two = image(
+        "RUN echo two >/two\nENV X=1\nWORKDIR /two\nRUN python3 -m pip install --no-cache-dir -i @INDEX@ delta alpha",
+    );
+    let base =
+        Build::new(env, Side::Plain, Files::dockerfile(&format!("FROM {BASE}\n")).path()).image().layers();
+    let shared: Vec<_> = one
+        .layers()
+        .into_iter()
+        .filter(|layer| two.layers().contains(layer) && !base.contains(layer))
+        .collect();
+    assert!(
+        !shared.is_empty(),
+        "no layer but the base's is shared:\n{:#?}\n{:#?}",
+        one.layer_history(),
+        two.layer_history()
+    );
 }
 
 /// The other platform that runs here.
@@ -304,8 +347,23 @@ fn payloads_are_shared() {
 fn two_platforms() {
     let env = e2e!();
     let index = Index::of(&wheels());
-    let files = context(&index, &Case { body: "RUN pip install --no-cache-dir -i @INDEX@ alpha datafull", files: &[], expect: Expect::Assembled, check: "" });
-    let build = |side| Build::new(env, side, files.path()).opt("target", "app").opt("platform", "linux/amd64,linux/386").layout().run().ok();
+    let files = context(
+        &index,
+        &Case {
+            body: "RUN pip install --no-cache-dir -i @INDEX@ alpha datafull",
+            files: &[],
+            expect: Expect::Assembled,
+            check: "",
+        },
+    );
+    let build = |side| {
+        Build::new(env, side, files.path())
+            .opt("target", "app")
+            .opt("platform", "linux/amd64,linux/386")
+            .layout()
+            .run()
+            .ok()
+    };
     let (plain, plinth) = (build(Side::Plain), build(Side::Plinth));
     let treatments = Report::of_build(&plinth).expect("a report").treatments();
     assert_eq!(treatments, ["assembled", "assembled"]);
@@ -316,7 +374,8 @@ fn two_platforms() {
         let from = Files::dockerfile(&format!("FROM {BASE}\n"));
         let base = Build::new(env, Side::Plain, from.path()).opt("platform", &plain.platform).image().tree();
         let (a, b) = (plain.tree(), plinth.tree());
-        let found = compare_trees(&Sides { base: &base, plain: &a, plinth: &b, home: "root" }, &Exception::ALL);
+        let found =
+            compare_trees(&Sides { base: &base, plain: &a, plinth: &b, home: "root" }, &Exception::ALL);
         bytecode::compare(env, BASE, found).assert_equal();
     }
 }

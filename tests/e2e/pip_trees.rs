@@ -30,16 +30,24 @@ fn a_home_that_only_its_owner_may_enter() {
 fn setgid_directories() {
     let env = e2e!();
     let site = "/usr/local/lib/python3.11/site-packages";
-    let body = format!("RUN chgrp -R staff /usr/local && find /usr/local -type d -exec chmod g+ws {{}} +\n{INSTALL}");
+    let body = format!(
+        "RUN chgrp -R staff /usr/local && find /usr/local -type d -exec chmod g+ws {{}} +\n{INSTALL}"
+    );
     let tree = assembled(env, &body, "alpha-tool\nshell-tool").plinth.tree();
     assert_eq!(tree.get(site).unwrap().mode & 0o2000, 0o2000);
-    assert_ne!(tree.get(&format!("{site}/alpha")).unwrap().gid, 0, "what is made in a setgid directory has its group");
+    assert_ne!(
+        tree.get(&format!("{site}/alpha")).unwrap().gid,
+        0,
+        "what is made in a setgid directory has its group"
+    );
 }
 
 #[test]
 fn sticky_and_foreign_directories() {
     let env = e2e!();
-    let body = format!("RUN chmod 1777 /usr/local/bin && chown 1000:1000 /usr/local/lib/python3.11/site-packages && chmod 0711 /usr/local/lib\n{INSTALL}");
+    let body = format!(
+        "RUN chmod 1777 /usr/local/bin && chown 1000:1000 /usr/local/lib/python3.11/site-packages && chmod 0711 /usr/local/lib\n{INSTALL}"
+    );
     either(env, &body, "alpha-tool");
 }
 
@@ -48,20 +56,30 @@ fn sticky_and_foreign_directories() {
 fn a_virtual_environment() {
     let env = e2e!();
     let body = &format!("{VENV}\nENV PATH=/venv/bin:$PATH\n{INSTALL}");
-    let outcome = assembled(env, body, "alpha-tool\ntest \"$(command -v alpha-tool)\" = /venv/bin/alpha-tool\n/venv/bin/python-tool");
+    let outcome = assembled(
+        env,
+        body,
+        "alpha-tool\ntest \"$(command -v alpha-tool)\" = /venv/bin/alpha-tool\n/venv/bin/python-tool",
+    );
     assert_eq!(outcome.plinth.tree().get("/venv/lib64").unwrap().kind, Kind::Link);
 }
 
 #[test]
 fn a_virtual_environment_by_path() {
     let env = e2e!();
-    either(env, &format!("{VENV}\nRUN /venv/bin/pip install --no-cache-dir -i @INDEX@ alpha"), "/venv/bin/alpha-tool");
+    either(
+        env,
+        &format!("{VENV}\nRUN /venv/bin/pip install --no-cache-dir -i @INDEX@ alpha"),
+        "/venv/bin/alpha-tool",
+    );
 }
 
 #[test]
 fn a_linked_man_directory() {
     let env = e2e!();
-    let body = format!("RUN rm -rf /usr/local/man /usr/local/share/man && mkdir -p /usr/local/share/pages && ln -s pages /usr/local/share/man && ln -s share/man /usr/local/man\n{INSTALL}");
+    let body = format!(
+        "RUN rm -rf /usr/local/man /usr/local/share/man && mkdir -p /usr/local/share/pages && ln -s pages /usr/local/share/man && ln -s share/man /usr/local/man\n{INSTALL}"
+    );
     let outcome = either(env, &body, "test -f /usr/local/man/man1/datafull.1");
     let tree = outcome.plinth.tree();
     assert_eq!(tree.get("/usr/local/share/man").unwrap().kind, Kind::Link);
@@ -72,7 +90,9 @@ fn a_linked_man_directory() {
 fn a_linked_site_packages() {
     let env = e2e!();
     let site = "/usr/local/lib/python3.11/site-packages";
-    let body = format!("RUN mkdir -p /data && mv {site} /data/site && ln -s /data/site {site}\nRUN pip install --no-cache-dir -i @INDEX@ alpha");
+    let body = format!(
+        "RUN mkdir -p /data && mv {site} /data/site && ln -s /data/site {site}\nRUN pip install --no-cache-dir -i @INDEX@ alpha"
+    );
     let outcome = either(env, &body, "alpha-tool");
     assert_eq!(outcome.plinth.tree().get(site).unwrap().kind, Kind::Link);
 }
@@ -90,7 +110,9 @@ fn a_merged_usr() {
 #[test]
 fn files_in_the_way() {
     let env = e2e!();
-    let body = format!("RUN echo mine >/usr/local/bin/alpha-tool && chmod 0600 /usr/local/bin/alpha-tool && mkdir -p /usr/local/etc && echo old >/usr/local/etc/datafull.conf && chown 7:7 /usr/local/etc/datafull.conf\n{INSTALL}");
+    let body = format!(
+        "RUN echo mine >/usr/local/bin/alpha-tool && chmod 0600 /usr/local/bin/alpha-tool && mkdir -p /usr/local/etc && echo old >/usr/local/etc/datafull.conf && chown 7:7 /usr/local/etc/datafull.conf\n{INSTALL}"
+    );
     either(env, &body, "alpha-tool\ngrep -q 'a = 1' /usr/local/etc/datafull.conf");
 }
 
@@ -105,7 +127,8 @@ fn leftovers_of_an_older_version() {
 #[test]
 fn uninstalled_again() {
     let env = e2e!();
-    let outcome = either(env, &format!("{INSTALL}\nRUN pip uninstall -y datafull"), "! command -v shell-tool");
+    let outcome =
+        either(env, &format!("{INSTALL}\nRUN pip uninstall -y datafull"), "! command -v shell-tool");
     assert!(outcome.plinth.tree().get("/usr/local/etc/datafull.conf").is_none());
 }
 
@@ -124,7 +147,9 @@ fn a_patch_by_a_later_copy() {
     let env = e2e!();
     let index = Index::of(&wheels());
     let case = Case {
-        body: &format!("{INSTALL}\nCOPY patched.py /usr/local/lib/python3.11/site-packages/alpha/__init__.py"),
+        body: &format!(
+            "{INSTALL}\nCOPY patched.py /usr/local/lib/python3.11/site-packages/alpha/__init__.py"
+        ),
         files: &[("patched.py", "VERSION = '9.9'\n\n\ndef where():\n    return 0\n")],
         expect: Expect::Assembled,
         check: "python3 -c 'import alpha; assert alpha.VERSION == \"9.9\", alpha.VERSION'",

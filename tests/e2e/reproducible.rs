@@ -21,7 +21,8 @@ fn service(index: &Index) -> Files {
 
 /// Diff IDs of the layers that neither the base nor the steps around brought: history knows the install step's.
 fn installed(env: &Env, image: &Image) -> Vec<String> {
-    let base = Build::new(env, Side::Plain, Files::dockerfile(&format!("FROM {BASE}\n")).path()).image().diff_ids();
+    let base =
+        Build::new(env, Side::Plain, Files::dockerfile(&format!("FROM {BASE}\n")).path()).image().diff_ids();
     let history = image.layer_history();
     let ids = image.diff_ids();
     // WORKDIR and the COPYs carry build times in their layers, the steps between them don't.
@@ -47,7 +48,14 @@ fn two_builders_make_the_same_layers() {
     std::thread::sleep(std::time::Duration::from_millis(1100));
     let there = Build::new(env, Side::Plinth, files.path()).on(&other.host).image();
     assert_eq!(installed(env, &there), ids);
-    let compressed = |image: &Image| image.layers().into_iter().zip(image.diff_ids()).filter(|(_, id)| ids.contains(id)).collect::<Vec<_>>();
+    let compressed = |image: &Image| {
+        image
+            .layers()
+            .into_iter()
+            .zip(image.diff_ids())
+            .filter(|(_, id)| ids.contains(id))
+            .collect::<Vec<_>>()
+    };
     assert_eq!(compressed(&there), compressed(&here));
 }
 
@@ -59,7 +67,12 @@ fn an_empty_builder_with_the_cache_of_a_registry() {
     let files = service(&index);
     let cache = format!("type=registry,ref={}/e2e/cache-reproducible:1", env.registry);
     let first = Builder::start(env, &[]);
-    let built = Build::new(env, Side::Plinth, files.path()).on(&first.host).flag("--export-cache", format!("{cache},mode=max")).layout().run().ok();
+    let built = Build::new(env, Side::Plinth, files.path())
+        .on(&first.host)
+        .flag("--export-cache", format!("{cache},mode=max"))
+        .layout()
+        .run()
+        .ok();
     assert_eq!(Report::of_build(&built).map(|r| r.treatments()), Some(vec!["assembled".to_owned()]));
     let digest = built.layout().top().digest;
     drop(first);
@@ -73,7 +86,8 @@ fn an_empty_builder_with_the_cache_of_a_registry() {
     assert_eq!(index.server.requests(), Vec::<String>::new(), "neither index nor wheels are asked for");
     let ran: Vec<_> = again.progress.ran().into_iter().map(str::to_lowercase).collect();
     for word in ["pip install", "resolv", "payload", "record"] {
-        let found: Vec<_> = ran.iter().filter(|name| name.contains(word) && !name.contains("metadata")).collect();
+        let found: Vec<_> =
+            ran.iter().filter(|name| name.contains(word) && !name.contains("metadata")).collect();
         assert!(found.is_empty(), "ran although cached: {found:?} of {ran:?}");
     }
     let pulled: Vec<_> = again

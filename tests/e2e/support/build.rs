@@ -157,7 +157,8 @@ impl Build {
         command.stdout(File::create(at("stdout")).unwrap());
         command.stderr(File::create(at("stderr")).unwrap());
         let started = Instant::now();
-        let mut child = command.spawn().expect("buildctl isn't on the PATH: run hack/up and source .plinth/env");
+        let mut child =
+            command.spawn().expect("buildctl isn't on the PATH: run hack/up and source .plinth/env");
         let status = loop {
             if let Some(status) = child.try_wait().unwrap() {
                 break status;

@@ -19,10 +19,9 @@ pub(crate) struct Builder {
 impl Builder {
     /// Starts one. `extra` are further arguments of buildkitd.
     pub(crate) fn start(env: &Env, extra: &[&str]) -> Self {
-        let config = env
-            .buildkitd_config
-            .as_deref()
-            .expect("PLINTH_BUILDKITD_CONFIG isn't set: these tests start builders that must know the registry");
+        let config = env.buildkitd_config.as_deref().expect(
+            "PLINTH_BUILDKITD_CONFIG isn't set: these tests start builders that must know the registry",
+        );
         let dir = tempfile::Builder::new().prefix("plinth-e2e-builder-").tempdir().unwrap();
         let host = format!("unix://{}/sock", dir.path().display());
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
@@ -53,7 +52,10 @@ impl Builder {
         let started = Instant::now();
         loop {
             let mut ask = Command::new("buildctl");
-            let ask = ask.args(["--addr", &self.host, "debug", "workers"]).stdout(Stdio::null()).stderr(Stdio::null());
+            let ask = ask
+                .args(["--addr", &self.host, "debug", "workers"])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
             if ask.status().unwrap().success() {
                 return;
             }

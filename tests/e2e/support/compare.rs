@@ -82,7 +82,12 @@ impl Comparison {
     #[track_caller]
     pub(crate) fn assert_equal(&self) {
         let shown: Vec<_> = self.differences.iter().take(40).map(Difference::to_string).collect();
-        assert!(shown.is_empty(), "{} differences between plain and plinth (plain's side first):\n{}", self.differences.len(), shown.join("\n"));
+        assert!(
+            shown.is_empty(),
+            "{} differences between plain and plinth (plain's side first):\n{}",
+            self.differences.len(),
+            shown.join("\n")
+        );
     }
 
     /// Bytes that an exception hides: they are never counted as saved by sharing.
@@ -117,7 +122,11 @@ pub(crate) fn compare_trees(sides: &Sides<'_>, exceptions: &[Exception]) -> Comp
             (Some(plain), Some(plinth)) => {
                 if excuses(Exception::PipCache) && in_pip_cache(sides, path) {
                     if plain != plinth {
-                        out.excused.push((Exception::PipCache, path.clone(), plain.size.saturating_sub(plinth.size)));
+                        out.excused.push((
+                            Exception::PipCache,
+                            path.clone(),
+                            plain.size.saturating_sub(plinth.size),
+                        ));
                     }
                     continue;
                 }
@@ -160,10 +169,19 @@ fn times(out: &mut Comparison, path: &str, plain: &Node, plinth: &Node, excused:
     }
 }
 
-fn contents(out: &mut Comparison, sides: &Sides<'_>, path: &str, (plain, plinth): (&Node, &Node), code: bool) {
+fn contents(
+    out: &mut Comparison,
+    sides: &Sides<'_>,
+    path: &str,
+    (plain, plinth): (&Node, &Node),
+    code: bool,
+) {
     let code = code && source_of(path).is_some();
     if code && stale(sides.plinth, path) && !stale(sides.plain, path) {
-        out.differ(path, "byte code that doesn't belong to its source any more: the interpreter would ignore it");
+        out.differ(
+            path,
+            "byte code that doesn't belong to its source any more: the interpreter would ignore it",
+        );
     }
     if plain.sha256 == plinth.sha256 {
         return;
@@ -174,7 +192,10 @@ fn contents(out: &mut Comparison, sides: &Sides<'_>, path: &str, (plain, plinth)
     {
         // Magic number and flags, then the time, then the size of the source.
         if a[..8] != b[..8] || a[12..HEADER] != b[12..HEADER] {
-            out.differ(path, format!("byte-code header {}, {}", hex::encode(&a[..HEADER]), hex::encode(&b[..HEADER])));
+            out.differ(
+                path,
+                format!("byte-code header {}, {}", hex::encode(&a[..HEADER]), hex::encode(&b[..HEADER])),
+            );
         } else {
             out.excused.push((Exception::ByteCode, path.to_owned(), 0));
             if a[HEADER..] != b[HEADER..] {
@@ -184,7 +205,10 @@ fn contents(out: &mut Comparison, sides: &Sides<'_>, path: &str, (plain, plinth)
         return;
     }
     let text = |node: &Node| node.text().map_or_else(|| node.sha256.clone(), |text| format!("{text:?}"));
-    out.differ(path, format!("content of {} bytes, {} bytes: {}, {}", plain.size, plinth.size, text(plain), text(plinth)));
+    out.differ(
+        path,
+        format!("content of {} bytes, {} bytes: {}, {}", plain.size, plinth.size, text(plain), text(plinth)),
+    );
 }
 
 /// Bytes before the code in a `.pyc` (PEP 552).
@@ -212,7 +236,9 @@ fn source_of(path: &str) -> Option<String> {
 fn owned(sides: &Sides<'_>) -> BTreeSet<String> {
     let mut owned = BTreeSet::new();
     for (path, node) in &sides.plain.nodes {
-        let Some(info) = path.strip_suffix("/RECORD").filter(|info| info.ends_with(".dist-info")) else { continue };
+        let Some(info) = path.strip_suffix("/RECORD").filter(|info| info.ends_with(".dist-info")) else {
+            continue;
+        };
         if sides.base.nodes.get(path).is_some_and(|base| base.sha256 == node.sha256) {
             continue;
         }
@@ -248,11 +274,19 @@ fn is_stray(sides: &Sides<'_>, owned: &BTreeSet<String>, path: &str, node: &Node
     if node.kind == Kind::Directory {
         let inside = format!("{path}/");
         return path.ends_with("/__pycache__")
-            && sides.plain.nodes.range(inside.clone()..).take_while(|(p, _)| p.starts_with(&inside)).all(|(p, n)| is_stray(sides, owned, p, n));
+            && sides
+                .plain
+                .nodes
+                .range(inside.clone()..)
+                .take_while(|(p, _)| p.starts_with(&inside))
+                .all(|(p, n)| is_stray(sides, owned, p, n));
     }
     node.kind == Kind::File
         && source_of(path).is_some_and(|source| {
-            !owned.contains(path) && !owned.contains(&source) && sides.base.nodes.contains_key(&source) && sides.plain.nodes.contains_key(&source)
+            !owned.contains(path)
+                && !owned.contains(&source)
+                && sides.base.nodes.contains_key(&source)
+                && sides.plain.nodes.contains_key(&source)
         })
 }
 
@@ -268,7 +302,12 @@ fn is_pip_cache(sides: &Sides<'_>, path: &str) -> bool {
     let inside = format!("{path}/");
     path == format!("{}/.cache", sides.home)
         && !sides.base.nodes.contains_key(path)
-        && sides.plain.nodes.range(inside.clone()..).take_while(|(p, _)| p.starts_with(&inside)).all(|(p, _)| in_pip_cache(sides, p))
+        && sides
+            .plain
+            .nodes
+            .range(inside.clone()..)
+            .take_while(|(p, _)| p.starts_with(&inside))
+            .all(|(p, _)| in_pip_cache(sides, p))
 }
 
 fn shown(node: &Node) -> String {

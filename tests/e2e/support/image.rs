@@ -87,7 +87,13 @@ impl Layout {
             .map(|entry| {
                 let manifest = layout.json(&entry.digest);
                 let config = layout.json(manifest["config"]["digest"].as_str().unwrap());
-                Image { layout: Rc::clone(&layout), platform: entry.platform, digest: entry.digest, manifest, config }
+                Image {
+                    layout: Rc::clone(&layout),
+                    platform: entry.platform,
+                    digest: entry.digest,
+                    manifest,
+                    config,
+                }
             })
             .collect()
     }
@@ -139,7 +145,12 @@ pub(crate) struct Image {
 impl Image {
     /// Digests of the compressed layers, lowest first.
     pub(crate) fn layers(&self) -> Vec<String> {
-        self.manifest["layers"].as_array().unwrap().iter().map(|l| l["digest"].as_str().unwrap().to_owned()).collect()
+        self.manifest["layers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|l| l["digest"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     /// Digests of the layers' tars, lowest first.
@@ -162,11 +173,6 @@ impl Image {
         self.config["config"]["Labels"][name].as_str()
     }
 
-    /// Compressed bytes of all layers.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.manifest["layers"].as_array().unwrap().iter().map(|l| l["size"].as_u64().unwrap()).sum()
-    }
-
     /// The file tree that a container of it sees.
     pub(crate) fn tree(&self) -> Tree {
         let mut tree = Tree::default();
@@ -176,19 +182,17 @@ impl Image {
         tree
     }
 
-    /// What one layer changes.
-    pub(crate) fn layer_tree(&self, digest: &str) -> Tree {
-        let mut tree = Tree::default();
-        tree.apply(&self.layout, digest);
-        tree
-    }
-
     /// Checks what must hold of any image: as many layers as diff IDs and as history entries that made one.
     #[track_caller]
     pub(crate) fn check(&self) {
         assert_eq!(self.layers().len(), self.diff_ids().len(), "layers and diff IDs: {:#}", self.config);
         if self.config.get("history").is_some() {
-            assert_eq!(self.layers().len(), self.layer_history().len(), "layers and history: {:#}", self.config);
+            assert_eq!(
+                self.layers().len(),
+                self.layer_history().len(),
+                "layers and history: {:#}",
+                self.config
+            );
         }
     }
 }

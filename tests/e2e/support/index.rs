@@ -24,7 +24,11 @@ impl Index {
         let mut projects: BTreeMap<&str, String> = BTreeMap::new();
         for wheel in wheels {
             let page = projects.entry(&wheel.project).or_default();
-            page.push_str(&format!("<a href=\"/files/{0}#sha256={1}\">{0}</a><br>\n", wheel.file, wheel.sha256()));
+            page.push_str(&format!(
+                "<a href=\"/files/{0}#sha256={1}\">{0}</a><br>\n",
+                wheel.file,
+                wheel.sha256()
+            ));
             self.server.put(&Self::path(wheel), Answer::file(&wheel.bytes));
         }
         for (project, links) in projects {

@@ -94,7 +94,12 @@ impl Progress {
                 url: string(warning, "url"),
                 file: warning.get("sourceInfo").map(|info| string(info, "filename")).unwrap_or_default(),
                 lines: list(warning, "range")
-                    .map(|range| (range["start"]["line"].as_u64().unwrap_or(0), range["end"]["line"].as_u64().unwrap_or(0)))
+                    .map(|range| {
+                        (
+                            range["start"]["line"].as_u64().unwrap_or(0),
+                            range["end"]["line"].as_u64().unwrap_or(0),
+                        )
+                    })
                     .collect(),
                 level: warning.get("level").and_then(Value::as_u64).unwrap_or(0),
             });

@@ -30,7 +30,12 @@ impl Report {
     }
 
     fn entries(&self, key: &str) -> Vec<Value> {
-        self.0["platforms"].as_array().unwrap().iter().flat_map(|p| p[key].as_array().cloned().unwrap_or_default()).collect()
+        self.0["platforms"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|p| p[key].as_array().cloned().unwrap_or_default())
+            .collect()
     }
 
     /// Treatments of the steps, in order: `assembled`, `satisfied`, `as_written`.
@@ -48,7 +53,13 @@ impl Report {
     pub(crate) fn bases(&self) -> Vec<(String, String, Option<u64>)> {
         self.entries("bases")
             .iter()
-            .map(|base| (base["image"].as_str().unwrap().to_owned(), base["action"].as_str().unwrap().to_owned(), base["line"].as_u64()))
+            .map(|base| {
+                (
+                    base["image"].as_str().unwrap().to_owned(),
+                    base["action"].as_str().unwrap().to_owned(),
+                    base["line"].as_u64(),
+                )
+            })
             .collect()
     }
 

@@ -35,11 +35,6 @@ impl Answer {
     pub(crate) fn file(bytes: &[u8]) -> Self {
         Self { body: bytes.into(), content_type: "application/octet-stream", manner: Manner::Well }
     }
-
-    /// The same, in another manner.
-    pub(crate) fn but(self, manner: Manner) -> Self {
-        Self { manner, ..self }
-    }
 }
 
 #[derive(Default)]

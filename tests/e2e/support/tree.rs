@@ -150,12 +150,18 @@ impl Tree {
                 Change::Put(node) => node.clone(),
                 Change::HardLink(target) => {
                     let target = self.physical(target);
-                    self.nodes.get(&target).unwrap_or_else(|| panic!("{digest}: {} links to {target}, which isn't there", entry.path)).clone()
+                    self.nodes
+                        .get(&target)
+                        .unwrap_or_else(|| {
+                            panic!("{digest}: {} links to {target}, which isn't there", entry.path)
+                        })
+                        .clone()
                 }
                 Change::Remove | Change::Empty => continue,
             };
             let path = self.physical(&entry.path);
-            let keeps = node.kind == Kind::Directory && self.nodes.get(&path).is_some_and(|old| old.kind == Kind::Directory);
+            let keeps = node.kind == Kind::Directory
+                && self.nodes.get(&path).is_some_and(|old| old.kind == Kind::Directory);
             if !keeps {
                 self.remove(&path, true);
             }
@@ -168,7 +174,13 @@ impl Tree {
             self.nodes.remove(path);
         }
         let inside = format!("{path}/");
-        let gone: Vec<_> = self.nodes.range(inside.clone()..).map(|(p, _)| p).take_while(|p| p.starts_with(&inside)).cloned().collect();
+        let gone: Vec<_> = self
+            .nodes
+            .range(inside.clone()..)
+            .map(|(p, _)| p)
+            .take_while(|p| p.starts_with(&inside))
+            .cloned()
+            .collect();
         for path in gone {
             self.nodes.remove(&path);
         }
@@ -241,7 +253,9 @@ fn parse(blob: &[u8]) -> Vec<Entry> {
         let xattrs = entry.pax_extensions().unwrap().map(|extensions| {
             extensions
                 .map(Result::unwrap)
-                .filter_map(|e| Some((e.key().ok()?.strip_prefix("SCHILY.xattr.")?.to_owned(), e.value_bytes().to_vec())))
+                .filter_map(|e| {
+                    Some((e.key().ok()?.strip_prefix("SCHILY.xattr.")?.to_owned(), e.value_bytes().to_vec()))
+                })
                 .collect()
         });
         let header = entry.header();

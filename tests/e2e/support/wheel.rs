@@ -27,8 +27,6 @@ pub(crate) struct Made {
     pub(crate) file: String,
     /// The archive.
     pub(crate) bytes: Vec<u8>,
-    /// The METADATA in it.
-    pub(crate) metadata: String,
 }
 
 impl Made {
@@ -56,7 +54,9 @@ impl Wheel {
         let package = name.replace('-', "_");
         Self::new(name, version).file(
             &format!("{package}/__init__.py"),
-            format!("VERSION = {version:?}\n\n\ndef where():\n    \"\"\"Says where.\"\"\"\n    return __file__\n"),
+            format!(
+                "VERSION = {version:?}\n\n\ndef where():\n    \"\"\"Says where.\"\"\"\n    return __file__\n"
+            ),
         )
     }
 
@@ -127,9 +127,12 @@ impl Wheel {
     pub(crate) fn make(self) -> Made {
         let stem = self.stem();
         let info = format!("{stem}-{}.dist-info", self.version);
-        let metadata = format!("Metadata-Version: 2.1\nName: {}\nVersion: {}\n{}", self.name, self.version, self.metadata);
+        let metadata = format!(
+            "Metadata-Version: 2.1\nName: {}\nVersion: {}\n{}",
+            self.name, self.version, self.metadata
+        );
         let mut entries = self.entries.clone();
-        entries.push((format!("{info}/METADATA"), metadata.clone().into_bytes(), 0o100_644));
+        entries.push((format!("{info}/METADATA"), metadata.into_bytes(), 0o100_644));
         let wheel = "Wheel-Version: 1.0\nGenerator: plinth-tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n";
         entries.push((format!("{info}/WHEEL"), wheel.into(), 0o100_644));
         let mut record = String::new();
@@ -151,7 +154,6 @@ impl Wheel {
             project: self.name.to_lowercase().replace(['_', '.'], "-"),
             file: format!("{stem}-{}-py3-none-any.whl", self.version),
             bytes: archive(&entries),
-            metadata,
         }
     }
 }
