@@ -39,7 +39,9 @@ fn error(wheel: &Wheel, bytes: &[u8]) -> String {
         fs::read_dir(temp.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     around.sort();
     assert_eq!(around, ["in", "wheel"], "something was written outside");
-    assert!(!path("in/meta/meta.json").exists() || result.is_ok());
+    for left in [path("in/out"), path("in/meta")] {
+        assert!(fs::read_dir(&left).unwrap().next().is_none(), "{left:?} is not empty");
+    }
     match result {
         Ok(()) => panic!("the wheel was accepted"),
         Err(e) => e.to_string(),

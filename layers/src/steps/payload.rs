@@ -63,9 +63,27 @@ const INSTALLER_FILES: [&str; 3] = ["INSTALLER", "REQUESTED", "direct_url.json"]
 /// directories must be there and empty; both end up canonical.
 ///
 /// # Errors
-/// See [`Error`]. What is left in the directories then is of no use.
+/// See [`Error`]. Both directories are empty again then.
 pub fn run(spec: &PayloadSpec, wheel: &Path, out: &Path, meta: &Path) -> Result<(), Error> {
     check(spec)?;
+    let done = make(spec, wheel, out, meta);
+    if done.is_err() {
+        // Half a payload could be taken for one. The reason matters more than a failure to clean up.
+        let _ = clear(out).and(clear(meta));
+    }
+    done
+}
+
+fn clear(directory: &Path) -> Result<(), IoError> {
+    for (name, kind) in tree_fs::list(directory)? {
+        let path = directory.join(name);
+        let gone = if kind.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        gone.context("remove", &path)?;
+    }
+    Ok(())
+}
+
+fn make(spec: &PayloadSpec, wheel: &Path, out: &Path, meta: &Path) -> Result<(), Error> {
     let mut archive = Archive::open(wheel, &spec.sha256)?;
     let mut described = describe(spec, &mut archive)?;
     unpack(&mut archive, &mut described, out, meta)?;

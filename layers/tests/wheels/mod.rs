@@ -186,7 +186,9 @@ pub fn pips() -> Vec<(String, PathBuf)> {
         output(Command::new(python()).arg("-c").arg(
             "import ensurepip, os; print(os.path.join(os.path.dirname(ensurepip.__file__), '_bundled'))",
         ));
-    let mut directories = vec![PathBuf::from(bundled.trim())];
+    // Debian keeps the bundled wheels apart, and none at all without python3-pip-whl.
+    let mut directories = vec![PathBuf::from(bundled.trim()), "/usr/share/python-wheels".into()];
+    directories.retain(|d| d.is_dir());
     directories.extend(std::env::var_os("PLINTH_TEST_PIPS").map(PathBuf::from));
     for directory in directories {
         for entry in fs::read_dir(&directory).unwrap() {
@@ -198,7 +200,7 @@ pub fn pips() -> Vec<(String, PathBuf)> {
             }
         }
     }
-    assert!(!found.is_empty(), "the tests need an interpreter that brings pip (the python3-venv package)");
+    assert!(!found.is_empty(), "the tests need an interpreter that brings pip (on Debian: python3-venv)");
     found.sort();
     found.dedup_by(|a, b| a.0 == b.0);
     found
