@@ -81,7 +81,7 @@ async fn build(cx: &Context) -> Result<gateway::Result, BuildError> {
     }
     let inputs = cx.bridge.inputs().await?;
     let explain = cx.request.subrequest() == Some(EXPLAIN);
-    if cx.request.is_off() && !explain || cx.request.subrequest().is_some() && !explain {
+    if !explain && (cx.request.is_off() || cx.request.subrequest().is_some()) {
         return upstream::solve(&cx.bridge, &cx.request, &inputs).await;
     }
     let (result, policy) =
@@ -89,55 +89,105 @@ async fn build(cx: &Context) -> Result<gateway::Result, BuildError> {
     // A mistake in the Dockerfile is shown as if plinth weren't there, whatever else is wrong.
     let (mut result, policy) = (result?, policy?);
 
-    let images = match images(&result) {
-        Ok(images) => images,
-        // Nothing that could be looked at: nothing that could be changed.
-        Err(reason) if explain => return Err(BuildError::internal(reason)),
-        Err(_) => return Ok(result),
+    let changes = match images(&result) {
+        Ok(images) => changes(cx, policy.as_ref(), images, &result, explain).await,
+        Err(reason) => Err(BuildError::rewrite(reason)),
     };
-    let decided = decide(cx, policy.as_ref(), &images).await?;
-    warn_of_refusals(cx, &decided, &images).await;
-
-    let mut report = Report::new();
-    let mut rewritten = BTreeMap::new();
-    for image in images {
-        let key = image.platform.clone();
-        let platform = image.config.platform();
-        let done = rewrite(cx, &decided, image).await?;
-        report.platforms.push(decisions::platform(&platform, &decided, &done.steps));
-        rewritten.insert(key, done);
-    }
+    let Changes { report, images, attestations } = match changes {
+        Ok(changes) => changes,
+        // Nothing was changed yet, so what upstream made is still the build as written.
+        Err(error) if error.is_rewrite() && !explain => {
+            warn(cx, &result, &format!("plinth builds this as written: {error}"), None).await;
+            return Ok(result);
+        }
+        Err(error) => return Err(error),
+    };
     if explain {
-        return finish(result, &report, true);
+        return Ok(answer(&report, cx.request.opt("plinth.format") == Some("json")));
     }
-    let label = report.to_label();
-    for (key, done) in &mut rewritten {
-        let Some(new) = &mut done.new else { continue };
-        new.config.set_label(LABEL, &label);
-        let definition = new.graph.definition(new.root)?.checked(REQUEST_OVERHEAD)?;
-        let solved = cx.bridge.solve_definition(definition.bytes().clone(), false).await?;
-        set_ref(&mut result, key.as_deref(), solved.0);
-        result.metadata.insert(keyed(CONFIG, key.as_deref()), new.config.to_bytes().into());
-        if let Some(base) = &new.base_config {
-            result.metadata.insert(keyed(BASE_CONFIG, key.as_deref()), base.to_bytes().into());
+    for image in images {
+        let key = image.platform.as_deref();
+        set_ref(&mut result, key, image.solved);
+        result.metadata.insert(keyed(CONFIG, key), image.config.to_bytes().into());
+        if let Some(base) = &image.base_config {
+            result.metadata.insert(keyed(BASE_CONFIG, key), base.to_bytes().into());
         }
     }
-    attestations(cx, &decided, &mut result).await?;
-    finish(result, &report, false)
-}
-
-/// Adds the report to the result, or makes it the result.
-fn finish(mut result: gateway::Result, report: &Report, explain: bool) -> Result<gateway::Result, BuildError> {
-    if explain {
-        let metadata = [
-            ("result.json".to_owned(), report.to_label().into_bytes().into()),
-            ("result.txt".to_owned(), render(report).into_bytes().into()),
-            ("version".to_owned(), Bytes::from_static(b"1.0.0")),
-        ];
-        return Ok(gateway::Result { metadata: metadata.into(), ..Default::default() });
+    for ((platform, at), id) in attestations {
+        let list = result.attestations.get_mut(&platform).map(|list| &mut list.attestation);
+        if let Some(attestation) = list.and_then(|list| list.get_mut(at)) {
+            attestation.r#ref = Some(gateway::Ref { id, def: None });
+        }
     }
     result.metadata.insert(REPORT_METADATA.to_owned(), report.to_label().into_bytes().into());
     Ok(result)
+}
+
+/// Everything that is to be changed in upstream's result.
+struct Changes {
+    report: Report,
+    images: Vec<Changed>,
+    /// By platform and position: the new ref.
+    attestations: BTreeMap<(String, usize), String>,
+}
+
+/// An image that was rewritten.
+struct Changed {
+    platform: Option<String>,
+    /// The new ref.
+    solved: String,
+    config: ImageConfig,
+    base_config: Option<ImageConfig>,
+}
+
+async fn changes(
+    cx: &Context,
+    policy: Option<&Found>,
+    images: Vec<Image>,
+    result: &gateway::Result,
+    explain: bool,
+) -> Result<Changes, BuildError> {
+    let decided = decide(cx, policy, &images).await?;
+    for decision in decided.values() {
+        if let Action::Refused(reason) = &decision.action {
+            warn(cx, result, &format!("plinth keeps {}: {reason}", decision.image), decision.line).await;
+        }
+    }
+    let mut report = Report::new();
+    let mut rewritten = Vec::new();
+    for image in images {
+        let platform = image.platform.clone();
+        let id = platform.clone().unwrap_or_else(|| image.config.platform());
+        let done = rewrite(cx, &decided, image).await?;
+        report.platforms.push(decisions::platform(&id, &decided, &done.steps));
+        rewritten.extend(done.new.map(|new| (platform, new)));
+    }
+    let mut changes = Changes { report, images: Vec::new(), attestations: BTreeMap::new() };
+    if explain {
+        return Ok(changes);
+    }
+    let label = changes.report.to_label();
+    for (platform, mut new) in rewritten {
+        new.config.set_label(LABEL, &label);
+        let definition = new.graph.definition(new.root)?.checked(REQUEST_OVERHEAD)?;
+        let solved = cx.bridge.solve_definition(definition.bytes().clone(), false).await?.0;
+        changes.images.push(Changed { platform, solved, config: new.config, base_config: new.base_config });
+    }
+    changes.attestations = attestations(cx, &decided, result).await?;
+    Ok(changes)
+}
+
+/// The report as the answer to a subrequest. A client that finds text shows nothing else, so `json` leaves it out.
+fn answer(report: &Report, json: bool) -> gateway::Result {
+    let mut metadata: BTreeMap<String, Bytes> = [
+        ("result.json".to_owned(), report.to_label().into_bytes().into()),
+        ("version".to_owned(), Bytes::from_static(b"1.0.0")),
+    ]
+    .into();
+    if !json {
+        metadata.insert("result.txt".to_owned(), render(report).into_bytes().into());
+    }
+    gateway::Result { metadata, ..Default::default() }
 }
 
 /// The images of a result; or why they can't be looked at.
@@ -212,22 +262,31 @@ fn epoch(cx: &Context) -> Option<String> {
     Some(humantime::format_rfc3339_seconds(time).to_string())
 }
 
-/// Attestations scan what was built: the same changes go into their definitions.
-async fn attestations(cx: &Context, decisions: &Decisions, result: &mut gateway::Result) -> Result<(), BuildError> {
-    for attestation in result.attestations.values_mut().flat_map(|list| &mut list.attestation) {
-        let Some(r) = &mut attestation.r#ref else { continue };
-        let Some(definition) = r.def.take().filter(|def| !def.is_empty()) else { continue };
-        let graph = Graph::decode(definition)?;
-        let root = graph.root();
-        let before = *graph[root.op].digest();
-        let applied = base::apply(decisions, graph, root)?;
-        let mut passed = pip::run(cx, applied.graph, applied.root).await?;
-        if *passed.graph[passed.root.op].digest() != before {
-            let definition = passed.graph.definition(passed.root)?.checked(REQUEST_OVERHEAD)?;
-            r.id = cx.bridge.solve_definition(definition.bytes().clone(), false).await?.0;
+/// Attestations scan what was built: the same changes go into their definitions. Gives new refs by platform and
+/// position.
+async fn attestations(
+    cx: &Context,
+    decided: &Decisions,
+    result: &gateway::Result,
+) -> Result<BTreeMap<(String, usize), String>, BuildError> {
+    let mut changed = BTreeMap::new();
+    for (platform, list) in &result.attestations {
+        for (at, attestation) in list.attestation.iter().enumerate() {
+            let definition = attestation.r#ref.as_ref().and_then(|r| r.def.clone());
+            let Some(definition) = definition.filter(|def| !def.is_empty()) else { continue };
+            let graph = Graph::decode(definition)?;
+            let root = graph.root();
+            let before = *graph[root.op].digest();
+            let applied = base::apply(decided, graph, root)?;
+            let mut passed = pip::run(cx, applied.graph, applied.root).await?;
+            if *passed.graph[passed.root.op].digest() != before {
+                let definition = passed.graph.definition(passed.root)?.checked(REQUEST_OVERHEAD)?;
+                let solved = cx.bridge.solve_definition(definition.bytes().clone(), false).await?;
+                changed.insert((platform.clone(), at), solved.0);
+            }
         }
     }
-    Ok(())
+    Ok(changed)
 }
 
 fn set_ref(result: &mut gateway::Result, platform: Option<&str>, id: String) {
@@ -248,26 +307,27 @@ fn keyed(key: &str, platform: Option<&str>) -> String {
     }
 }
 
-/// A base that the policy would replace, but that stays, is worth a warning on its FROM line.
-async fn warn_of_refusals(cx: &Context, decisions: &Decisions, images: &[Image]) {
-    let Some(image) = images.first() else { return };
-    let Ok(files) = image.graph.source_info() else { return };
-    let Some(file) = files.first() else { return };
-    let head = file.definition.clone().and_then(|def| Graph::decode(def).ok()).map(|graph| graph[graph.root().op].digest().to_string());
-    for decision in decisions.values() {
-        let Action::Refused(reason) = &decision.action else { continue };
-        let position = |line: usize| Some(pb::Position { line: i32::try_from(line).unwrap_or_default(), character: 0 });
-        let range = decision.line.map(|line| pb::Range { start: position(line), end: position(line) });
-        cx.bridge
-            .warn(gateway::WarnRequest {
-                digest: head.clone().unwrap_or_default(),
-                level: 1,
-                short: format!("plinth keeps {}: {reason}", decision.image).into_bytes().into(),
-                detail: vec![Bytes::from_static(b"The policy would put this stage on another base; it is built as written.")],
-                info: Some(file.clone()),
-                ranges: range.into_iter().collect(),
-                ..Default::default()
-            })
-            .await;
-    }
+/// Warns the user, with the line of the Dockerfile if there is one.
+async fn warn(cx: &Context, result: &gateway::Result, message: &str, line: Option<usize>) {
+    let definition = match &result.result {
+        Some(gateway::result::Result::Ref(one)) => one.def.clone(),
+        Some(gateway::result::Result::Refs(map)) => map.refs.values().find_map(|r| r.def.clone()),
+        _ => None,
+    };
+    let files = definition.and_then(|def| Graph::decode(def).ok()).and_then(|graph| graph.source_info().ok());
+    let file = files.and_then(|files| files.into_iter().next());
+    // A warning belongs to a vertex: as upstream's, to the one that loads the Dockerfile.
+    let load = file.as_ref().and_then(|file| file.definition.clone()).and_then(|def| Graph::decode(def).ok());
+    let digest = load.map(|graph| graph[graph.root().op].digest().to_string()).unwrap_or_default();
+    let position = |line: usize| Some(pb::Position { line: i32::try_from(line).unwrap_or_default(), character: 0 });
+    let range = line.map(|line| pb::Range { start: position(line), end: position(line) });
+    let warning = gateway::WarnRequest {
+        digest,
+        level: 1,
+        short: message.as_bytes().to_vec().into(),
+        info: file,
+        ranges: range.into_iter().collect(),
+        ..Default::default()
+    };
+    cx.bridge.warn(warning).await;
 }

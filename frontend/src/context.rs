@@ -143,6 +143,6 @@ pub fn platform_id(platform: &pb::Platform) -> String {
 
 impl From<GraphError> for BuildError {
     fn from(error: GraphError) -> Self {
-        Self::internal(format!("plinth can't rewrite this build: {error}; --build-arg PLINTH=off builds it as written"))
+        Self::rewrite(format!("its operations can't be rewritten: {error}"))
     }
 }

@@ -10,7 +10,8 @@ pub fn platform(id: &str, decisions: &Decisions, steps: &[Step]) -> report::Plat
     let bases = decisions.values().filter_map(|decision| {
         let action = match &decision.action {
             Action::Substituted { base, masters } => {
-                let reference = &masters.get(id)?.reference;
+                // One master per platform of the FROM, which `--platform` can make another than the image's.
+                let reference = &masters.get(id).or_else(|| masters.values().next())?.reference;
                 let (name, digest) = reference.split_once('@').unwrap_or((reference, ""));
                 report::BaseAction::Substituted {
                     by: base.clone(),

@@ -12,7 +12,11 @@ const CANCELED: i32 = 1;
 /// Errors of BuildKit's own are kept whole, details included: they carry the excerpt of the Dockerfile, the failed
 /// vertex, stack traces. plinth's own carry a message and, where there is one, the lines of the file that is wrong.
 #[derive(Clone, Debug)]
-pub struct BuildError(Box<rpc::Status>);
+pub struct BuildError {
+    status: Box<rpc::Status>,
+    /// Only plinth's own changes are impossible; the build as written isn't.
+    rewrite: bool,
+}
 
 impl BuildError {
     /// An error that the user can mend.
@@ -25,8 +29,20 @@ impl BuildError {
         Self::with_code(UNKNOWN, message)
     }
 
+    /// plinth's changes can't be made; the build as written can.
+    pub fn rewrite(message: impl Into<String>) -> Self {
+        Self { rewrite: true, ..Self::internal(message) }
+    }
+
+    /// Whether the build can be done as written.
+    #[must_use]
+    pub fn is_rewrite(&self) -> bool {
+        self.rewrite
+    }
+
     fn with_code(code: i32, message: impl Into<String>) -> Self {
-        Self(Box::new(rpc::Status { code, message: message.into(), details: Vec::new() }))
+        let status = rpc::Status { code, message: message.into(), details: Vec::new() };
+        Self { status: Box::new(status), rewrite: false }
     }
 
     /// Adds the text and the lines that the error is about; clients print an excerpt. Lines count from 1.
@@ -40,7 +56,7 @@ impl BuildError {
             },
             "ranges": [{"start": {"line": lines.start()}, "end": {"line": lines.end()}}],
         });
-        self.0.details.push(prost_types::Any {
+        self.status.details.push(prost_types::Any {
             type_url: "github.com/moby/buildkit/errdefs.Source+json".to_owned(),
             value: source.to_string().into_bytes(),
         });
@@ -50,28 +66,28 @@ impl BuildError {
     /// The message, without details.
     #[must_use]
     pub fn message(&self) -> &str {
-        &self.0.message
+        &self.status.message
     }
 
     /// The user stopped the build: nothing else may be tried.
     #[must_use]
     pub fn is_canceled(&self) -> bool {
-        self.0.code == CANCELED
+        self.status.code == CANCELED
     }
 
     /// The status to return. Its code is never 0, which BuildKit would read as success without a result.
     #[must_use]
     pub fn into_status(mut self) -> rpc::Status {
-        if self.0.code == 0 {
-            self.0.code = UNKNOWN;
+        if self.status.code == 0 {
+            self.status.code = UNKNOWN;
         }
-        *self.0
+        *self.status
     }
 }
 
 impl std::fmt::Display for BuildError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0.message)
+        f.write_str(&self.status.message)
     }
 }
 
@@ -82,7 +98,7 @@ impl From<tonic::Status> for BuildError {
     fn from(status: tonic::Status) -> Self {
         use prost::Message;
         match rpc::Status::decode(status.details()) {
-            Ok(full) if full.code != 0 => Self(Box::new(full)),
+            Ok(full) if full.code != 0 => Self { status: Box::new(full), rewrite: false },
             _ => Self::with_code(status.code() as i32, status.message()),
         }
     }

@@ -11,7 +11,6 @@ use crate::context::platform_id;
 use crate::error::BuildError;
 use crate::image::rebase_env;
 use crate::passes::chain::{End, chain};
-use crate::policy::familiar;
 
 /// A graph on its masters.
 pub struct Applied {
@@ -33,7 +32,7 @@ pub fn apply(decisions: &Decisions, graph: Graph, root: Edge) -> Result<Applied,
     let mut masters: HashMap<OpId, (Edge, &Master)> = HashMap::new();
     for image in &used {
         let platform = rewrite.graph()[image.image].op().platform.as_ref().map(platform_id).unwrap_or_default();
-        let Some(decision) = decisions.get(&familiar(&image.reference)) else { continue };
+        let Some(decision) = decisions.get(&image.reference) else { continue };
         let Action::Substituted { masters: by_platform, .. } = &decision.action else { continue };
         let Some(master) = by_platform.get(&platform) else { continue };
         let edge = add_master(&mut rewrite, image.image, &master.reference)?.output(0);

@@ -55,7 +55,7 @@ pub struct Master {
     pub original: ImageConfig,
 }
 
-/// All decisions of a build, by familiar name.
+/// All decisions of a build, by the reference that BuildKit resolved, digest included.
 pub type Decisions = BTreeMap<String, Decision>;
 
 /// One platform's graph, to decide on.
@@ -78,7 +78,7 @@ pub async fn decide(cx: &Context, policy: &Found, targets: &[Target<'_>]) -> Res
         for used in uses(target.graph, target.root) {
             let name = familiar(&used.reference);
             let line = line(target.graph, used.image);
-            let known = decisions.entry(name.clone()).or_insert_with(|| Decision {
+            let known = decisions.entry(used.reference.clone()).or_insert_with(|| Decision {
                 image: name.clone(),
                 line,
                 action: match policy.policy.decide(&name) {

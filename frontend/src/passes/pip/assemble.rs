@@ -1,6 +1,7 @@
 //! One step: resolve it, make its payloads, record it, merge everything.
 
 use plinth_layers::facts::Facts;
+use plinth_layers::pip::network_variables;
 use plinth_layers::resolution::{Outcome, Plan, Resolution};
 use plinth_layers::steps::record::Verdict;
 use plinth_layers::steps::summary::Summary;
@@ -111,7 +112,8 @@ async fn attempt(
 
     let payloads = payloads(rewrite, site, base, &plan, fetch, resolution, warm)?;
     let bytes = summaries(cx, rewrite, &payloads).await?;
-    let room = budget::IMAGE_LAYERS.saturating_sub(layers_below(cx, rewrite, site.before()).await);
+    let used = layers_below(cx, rewrite, site.before()).await + usize::from(!plan.remove.is_empty());
+    let room = budget::IMAGE_LAYERS.saturating_sub(used);
     let (alone, tail) = budget::split(&bytes, room);
 
     let mut merged = Vec::new();
@@ -287,16 +289,10 @@ async fn layers_below(cx: &Context, rewrite: &Rewrite, before: Edge) -> usize {
 
 /// The step reaches its index with settings that the daemon doesn't have.
 fn reaches_index_in_its_own_way(candidate: &Candidate) -> bool {
-    const VARIABLES: &[&str] = &["PIP_CERT", "PIP_CLIENT_CERT", "PIP_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"];
-    let meta = candidate.exec.meta.clone().unwrap_or_default();
-    let proxied = |entry: &String| {
-        let key = entry.split_once('=').map_or(entry.as_str(), |(k, _)| k);
-        VARIABLES.contains(&key) || key.to_ascii_lowercase().ends_with("_proxy")
-    };
+    let meta = candidate.exec.meta.as_ref();
     !candidate.command.network_options.is_empty()
-        || meta.env.iter().any(proxied)
-        || meta.proxy_env.is_some()
-        || !meta.extra_hosts.is_empty()
+        || !network_variables(&candidate.env).is_empty()
+        || meta.is_some_and(|meta| meta.proxy_env.is_some() || !meta.extra_hosts.is_empty())
         || candidate.exec.network != plinth_proto::pb::NetMode::Unset as i32
 }
 

@@ -22,8 +22,12 @@ pub(super) fn split(bytes: &[u64], room: usize) -> (Vec<usize>, Vec<usize>) {
     // Ties by position: the same step always gives the same layers.
     by_size.sort_by_key(|i| (std::cmp::Reverse(bytes[*i]), *i));
     by_size.truncate(room);
+    let mut tail: Vec<usize> = (0..bytes.len()).filter(|i| !by_size.contains(i)).collect();
+    // A tail of one costs the same layer as that wheel alone, and alone it is shared.
+    if tail.len() == 1 {
+        by_size.append(&mut tail);
+    }
     by_size.sort_unstable();
-    let tail = (0..bytes.len()).filter(|i| !by_size.contains(i)).collect();
     (by_size, tail)
 }
 
@@ -42,6 +46,11 @@ mod tests {
         assert_eq!(split(&bytes, 4), (vec![1, 2], vec![0, 3]));
         assert_eq!(split(&bytes, 2), (vec![], vec![0, 1, 2, 3]));
         assert_eq!(split(&bytes, 0), (vec![], vec![0, 1, 2, 3]));
+    }
+
+    #[test]
+    fn a_tail_of_one_is_no_tail() {
+        assert_eq!(split(&[1 << 20, 7], 40), (vec![0, 1], vec![]));
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub(super) struct Candidate {
     /// Literal beginnings of the words that a shell would match against file names: the arguments hold only if no file
     /// begins like that.
     pub(super) globs: Vec<String>,
+    /// The environment of the operation, the names of secrets with an empty value included.
+    pub(super) env: Vec<(String, String)>,
     /// What it means.
     pub(super) command: PipCommand,
     /// The operation that would run it.
@@ -75,7 +77,7 @@ pub(super) fn classify(exec: &pb::ExecOp) -> Result<Candidate, NoCandidate> {
     if let Some(mount) = exec.mounts.iter().enumerate().find(|(i, m)| *i != root && keeps_output(m)).map(|(_, m)| m) {
         return Err(as_written(format!("it keeps what it writes to the mount at {}", mount.dest)));
     }
-    Ok(Candidate { argv, globs, command, exec: exec.clone(), root })
+    Ok(Candidate { argv, globs, env, command, exec: exec.clone(), root })
 }
 
 /// The part of a word before its first wildcard. Every file name that the word matches begins like that.

@@ -165,7 +165,9 @@ pub(super) fn payload(
     origin: &Origin,
 ) -> Result<Payload, GraphError> {
     let mut compiler = with.plan.interpreter.clone();
+    // Neither is part of a payload's identity: `pip` and `python -m pip` give the same one.
     compiler.fingerprint.clear();
+    compiler.executable.clone_from(&compiler.physical);
     let spec = PayloadSpec {
         layout: LAYOUT,
         name: wheel.name.clone(),
