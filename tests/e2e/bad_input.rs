@@ -201,7 +201,7 @@ fn wheels_that_lie() {
             assert!(treatments.iter().all(|t| t == "as_written"), "{what}: {treatments:?}");
         }
         let (plain, plinth) = (plain.layout().image(), plinth.layout().image());
-        let found = crate::pip::compare(env, &plain, &plinth, BASE);
+        let found = crate::pip::compare(env, &plain, &plinth, &crate::pip::before(env, &files));
         assert!(found.differences.is_empty(), "{what}: {:?}", found.differences);
         for tree in [plain.tree(), plinth.tree()] {
             let escaped = tree.get("/escaped.py").is_some()
@@ -293,7 +293,7 @@ fn a_source_policy_that_denies_http() {
             .layout()
             .image()
     });
-    crate::pip::compare(env, &plain, &plinth, BASE).assert_equal();
+    crate::pip::compare(env, &plain, &plinth, &crate::pip::before(env, &files)).assert_equal();
 }
 
 /// A definition that doesn't fit into a message: the error is the builder's own, and the builder lives.

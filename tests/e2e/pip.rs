@@ -10,6 +10,7 @@ use crate::support::files::Files;
 use crate::support::image::Image;
 use crate::support::index::Index;
 use crate::support::report::{LABEL, Report};
+use crate::support::tree::Tree;
 use crate::support::wheel::{Made, Wheel};
 
 /// The image that all these build on.
@@ -146,7 +147,7 @@ fn build(env: &Env, index: &Index, case: &Case<'_>) -> (Outcome, String) {
     let report = Report::of_build(&plinth);
     let log = plinth.stderr.clone();
     let (plain, plinth) = (plain.layout().image(), plinth.layout().image());
-    let comparison = compare(env, &plain, &plinth, BASE);
+    let comparison = compare(env, &plain, &plinth, &before(env, &files));
     // Both sides: what plain can't do is a mistake of the test.
     for side in Side::BOTH {
         Build::new(env, side, files.path()).opt("target", "check").run().ok();
@@ -154,10 +155,18 @@ fn build(env: &Env, index: &Index, case: &Case<'_>) -> (Outcome, String) {
     (Outcome { plain, plinth, comparison, report }, log)
 }
 
-/// Compares two images built on `base`.
-pub(crate) fn compare(env: &Env, plain: &Image, plinth: &Image, base: &str) -> Comparison {
-    let from = Files::dockerfile(&format!("FROM {base}\n"));
-    let base_tree = Build::new(env, Side::Plain, from.path()).image().tree();
+/// The tree before the first pip step of a context.
+pub(crate) fn before(env: &Env, files: &Files) -> Tree {
+    let text = std::fs::read_to_string(files.join("Dockerfile")).unwrap();
+    let is_install =
+        |line: &&str| line.starts_with("RUN") && line.contains("pip") && line.contains("install");
+    let before: Vec<_> = text.lines().take_while(|line| !is_install(line)).collect();
+    files.write("before.Dockerfile", before.join("\n") + "\n");
+    Build::new(env, Side::Plain, files.path()).opt("filename", "before.Dockerfile").image().tree()
+}
+
+/// Compares two images whose pip steps began with the tree `base`.
+pub(crate) fn compare(env: &Env, plain: &Image, plinth: &Image, base: &Tree) -> Comparison {
     let home = plain.config["config"]["Env"]
         .as_array()
         .into_iter()
@@ -165,9 +174,8 @@ pub(crate) fn compare(env: &Env, plain: &Image, plinth: &Image, base: &str) -> C
         .find_map(|e| e.as_str()?.strip_prefix("HOME=/").map(str::to_owned));
     let home = home.unwrap_or_else(|| "root".to_owned());
     let (a, b) = (plain.tree(), plinth.tree());
-    let comparison =
-        compare_trees(&Sides { base: &base_tree, plain: &a, plinth: &b, home: &home }, &Exception::ALL);
-    bytecode::compare(env, base, comparison)
+    let comparison = compare_trees(&Sides { base, plain: &a, plinth: &b, home: &home }, &Exception::ALL);
+    bytecode::compare(env, BASE, comparison)
 }
 
 /// The configs are equal but for the report's label, the layers, and the history entries of the assembled steps.
@@ -256,7 +264,8 @@ cases! {
 fn download_cache() {
     let env = e2e!();
     let case = Case {
-        body: "RUN pip install -i @INDEX@ alpha",
+        // From http, pip caches only what comes from a trusted host.
+        body: "RUN pip install --trusted-host 127.0.0.1 -i @INDEX@ alpha",
         files: &[],
         expect: Expect::Assembled,
         check: "alpha-tool",
@@ -325,7 +334,7 @@ fn payloads_are_shared() {
     };
     let one = image("RUN echo one >/one\nRUN pip install --no-cache-dir -i @INDEX@ alpha");
     let two = image(
-        "RUN echo two >/two\nENV X=1\nWORKDIR /two\nRUN python3 -m pip install --no-cache-dir -i @INDEX@ delta alpha",
+        "RUN echo two >/two\nENV X=1\nWORKDIR /w2\nRUN python3 -m pip install --no-cache-dir -i @INDEX@ delta alpha",
     );
     let base =
         Build::new(env, Side::Plain, Files::dockerfile(&format!("FROM {BASE}\n")).path()).image().layers();

@@ -38,9 +38,14 @@ impl Report {
             .collect()
     }
 
-    /// Treatments of the steps, in order: `assembled`, `satisfied`, `as_written`.
+    /// Treatments of the steps that install something, in order: `assembled`, `satisfied`, `as_written`.
     pub(crate) fn treatments(&self) -> Vec<String> {
-        self.entries("steps").iter().map(|step| step["treatment"].as_str().unwrap().to_owned()).collect()
+        let installs = |step: &&Value| step["command"].as_str().unwrap().contains("install");
+        self.entries("steps")
+            .iter()
+            .filter(installs)
+            .map(|step| step["treatment"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     /// Reasons of all steps that give one.

@@ -6,6 +6,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
+
 /// How one path is answered.
 #[derive(Clone)]
 pub(crate) struct Answer {
@@ -131,9 +133,10 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         }
         write!(
             stream,
-            "HTTP/1.1 200 OK\r\nContent-Type: {}\r\nContent-Length: {}\r\nLast-Modified: Wed, 01 Nov 2023 00:00:00 GMT\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Type: {}\r\nContent-Length: {}\r\nETag: \"{}\"\r\nLast-Modified: Wed, 01 Nov 2023 00:00:00 GMT\r\n\r\n",
             answer.content_type,
-            answer.body.len()
+            answer.body.len(),
+            hex::encode(Sha256::digest(&answer.body)),
         )?;
         if method != "HEAD" {
             if answer.manner == Manner::BreaksOff {
