@@ -117,7 +117,7 @@ fn requirements_that_do_not_resolve() {
         &install(&index, "no-such-project"),
         &["No matching distribution found for no-such-project"],
     );
-    both_fail(env, &install(&index, "'beta=='"), &["Invalid requirement"]);
+    both_fail(env, &install(&index, "'beta=='"), &["No matching distribution found for beta=="]);
     both_fail(env, &install(&index, "-r missing.txt"), &["missing.txt"]);
 }
 
