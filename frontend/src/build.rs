@@ -240,7 +240,7 @@ async fn rewrite(cx: &Context, decisions: &Decisions, image: Image) -> Result<Do
     let before = *graph[root.op].digest();
     let applied = base::apply(decisions, graph, root)?;
     let operations = chain::chain(&applied.graph, applied.root).1;
-    let passed = pip::run(cx, applied.graph, applied.root).await?;
+    let passed = pip::run(cx, applied.graph, applied.root, &applied.originals).await?;
     if *passed.graph[passed.root.op].digest() == before && passed.root.index == root.index {
         return Ok(Done { steps: passed.steps, new: None });
     }
@@ -278,7 +278,7 @@ async fn attestations(
             let root = graph.root();
             let before = *graph[root.op].digest();
             let applied = base::apply(decided, graph, root)?;
-            let mut passed = pip::run(cx, applied.graph, applied.root).await?;
+            let mut passed = pip::run(cx, applied.graph, applied.root, &applied.originals).await?;
             if *passed.graph[passed.root.op].digest() != before {
                 let definition = passed.graph.definition(passed.root)?.checked(REQUEST_OVERHEAD)?;
                 let solved = cx.bridge.solve_definition(definition.bytes().clone(), false).await?;

@@ -18,6 +18,8 @@ pub struct Applied {
     pub graph: Graph,
     /// Its result.
     pub root: Edge,
+    /// For each master's source operation: that of an image in whose place it stands.
+    pub originals: HashMap<OpId, OpId>,
     /// The master that the result itself stands on, if it was moved.
     pub master: Option<Master>,
 }
@@ -70,6 +72,7 @@ pub fn apply(decisions: &Decisions, graph: Graph, root: Edge) -> Result<Applied,
     };
     // The result can be the image itself: no operation continues it, so no input leads to the master.
     let result = masters.get(&root.op).map(|(edge, _)| *edge);
+    let originals = masters.iter().map(|(original, (edge, _))| (edge.op, *original)).collect();
     let (graph, root) = rewrite.finish()?;
-    Ok(Applied { graph, root: result.unwrap_or(root), master })
+    Ok(Applied { graph, root: result.unwrap_or(root), originals, master })
 }

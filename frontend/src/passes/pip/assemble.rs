@@ -1,5 +1,7 @@
 //! One step: resolve it, make its payloads, record it, merge everything.
 
+use std::collections::HashMap;
+
 use plinth_layers::facts::Facts;
 use plinth_layers::pip::network_variables;
 use plinth_layers::resolution::{Outcome, Plan, Resolution};
@@ -41,6 +43,7 @@ pub(super) async fn run(
     rewrite: &mut Rewrite,
     step: OpId,
     candidate: &Candidate,
+    originals: &HashMap<OpId, OpId>,
 ) -> Result<Assembled, Stop> {
     for cap in ["mergeop", "diffop", "source.http.checksum"] {
         cx.bridge.llb_cap(cap)?;
@@ -50,7 +53,7 @@ pub(super) async fn run(
     let metadata = rewrite.graph()[step].metadata()?;
     let origin = Origin { op: Some(step), ignore_cache: metadata.ignore_cache, group: None };
     let mut site = Site { tool: &tool, candidate, inputs: &inputs, origin };
-    let base = base(cx, rewrite, &tool, site.before()).await?;
+    let base = base(cx, rewrite, &tool, site.before(), originals).await?;
     let name = described(rewrite.graph(), step, CUSTOM_NAME).unwrap_or_else(|| "[plinth] install".to_owned());
 
     let fetch = if reaches_index_in_its_own_way(candidate) { Fetch::Step } else { Fetch::Daemon };
@@ -151,17 +154,32 @@ async fn attempt(
 }
 
 /// The image that the state before stands on, and what is in it.
-async fn base(cx: &Context, rewrite: &mut Rewrite, tool: &Tool, before: Edge) -> Result<Base, Stop> {
+async fn base(
+    cx: &Context,
+    rewrite: &mut Rewrite,
+    tool: &Tool,
+    before: Edge,
+    originals: &HashMap<OpId, OpId>,
+) -> Result<Base, Stop> {
     let none = Base { image: None, facts: None, evidence: Vec::new() };
     let End::Source(image) = chain(rewrite.graph(), before).0 else { return Ok(none) };
     if crate::context::image_name(rewrite.graph(), image).is_none() {
         return Ok(none);
     }
-    match cx.facts(rewrite, tool, image).await {
-        Ok((facts, edge)) => Ok(Base { image: Some(image.output(0)), facts: Some(facts), evidence: vec![edge] }),
-        Err(error) if error.is_canceled() => Err(Stop::Failed(error)),
-        Err(error) => Err(Stop::Refused(format!("its base image can't be read: {}", one_line(&error)))),
+    let mut base = Base { image: Some(image.output(0)), facts: None, evidence: Vec::new() };
+    // The decision to substitute rests on the original's facts too: with them among the evidence, a cache export holds
+    // them, and a build that has nothing but that cache pulls neither image.
+    for image in [Some(image), originals.get(&image).copied()].into_iter().flatten() {
+        match cx.facts(rewrite, tool, image).await {
+            Ok((facts, edge)) => {
+                base.facts.get_or_insert(facts);
+                base.evidence.push(edge);
+            }
+            Err(error) if error.is_canceled() => return Err(Stop::Failed(error)),
+            Err(error) => return Err(Stop::Refused(format!("its base image can't be read: {}", one_line(&error)))),
+        }
     }
+    Ok(base)
 }
 
 /// Waits for the resolution.

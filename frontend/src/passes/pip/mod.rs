@@ -78,11 +78,16 @@ pub enum Treatment {
     Unrelated,
 }
 
-/// Runs the pass over everything that `root` needs.
+/// Runs the pass over everything that `root` needs. `originals` says in whose place masters stand.
 ///
 /// # Errors
 /// If the build was stopped. Whatever else goes wrong with a step leaves it as written.
-pub async fn run(cx: &Context, graph: Graph, root: Edge) -> Result<Outcome, BuildError> {
+pub async fn run(
+    cx: &Context,
+    graph: Graph,
+    root: Edge,
+    originals: &HashMap<OpId, OpId>,
+) -> Result<Outcome, BuildError> {
     let mut rewrite = Rewrite::from_edge(graph, root);
     let mut layers = HashMap::new();
     let mut steps = Vec::new();
@@ -95,7 +100,7 @@ pub async fn run(cx: &Context, graph: Graph, root: Edge) -> Result<Outcome, Buil
         let treatment = match classify(exec) {
             Err(NoCandidate::Unrelated) => Treatment::Unrelated,
             Err(NoCandidate::AsWritten(reason)) => Treatment::AsWritten(reason),
-            Ok(candidate) => match assemble::run(cx, &mut rewrite, step, &candidate).await {
+            Ok(candidate) => match assemble::run(cx, &mut rewrite, step, &candidate, originals).await {
                 Ok(Assembled { edge, notes, treatment }) => {
                     rewrite.replace(step.output(0), edge)?;
                     layers.insert(step, notes);
