@@ -182,6 +182,13 @@ impl Image {
         tree
     }
 
+    /// What one layer has, by its number from below.
+    pub(crate) fn layer_tree(&self, number: usize) -> Tree {
+        let mut tree = Tree::default();
+        tree.apply(&self.layout, &self.layers()[number]);
+        tree
+    }
+
     /// Checks what must hold of any image: as many layers as diff IDs and as history entries that made one.
     #[track_caller]
     pub(crate) fn check(&self) {
