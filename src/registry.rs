@@ -1,6 +1,7 @@
 //! Reading images: from a registry, or from an OCI image layout on disk.
 //!
-//! Only manifests and configs are read here; layers are counted by their descriptors.
+//! Manifests and configs are read whole; layers are counted by their descriptors, and streamed if their content
+//! matters.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,8 @@ pub(crate) struct Image {
     pub(crate) digest: String,
     /// Layers and configs, of every platform; each once.
     pub(crate) blobs: BTreeSet<Blob>,
+    /// The digests of those of them that are layers.
+    pub(crate) layer_digests: BTreeSet<String>,
     /// The layers of the platform asked for.
     pub(crate) layers: usize,
     /// The labels of that platform's config.
@@ -179,11 +182,36 @@ impl Source {
         }
     }
 
-    /// Reads an image; of an index, `platform` chooses the manifest whose layers and labels are shown.
-    pub(crate) async fn image(&self, platform: &Platform) -> Result<Image, Failure> {
+    /// The digest that the name stands for right now.
+    pub(crate) async fn digest(&self) -> Result<String, Failure> {
+        self.manifest(None).await.map(|(_, digest)| digest)
+    }
+
+    /// Writes the compressed bytes of a layer of this image to `out` as they arrive, and compares their digest. What
+    /// was written before an error is not to be trusted.
+    pub(crate) async fn layer(
+        &self,
+        digest: &str,
+        mut out: impl tokio::io::AsyncWrite + Unpin,
+    ) -> Result<(), Failure> {
+        let doing = format!("fetch the layer {digest}");
+        match self {
+            Self::Registry(client, reference, auth) => {
+                client.store_auth_if_needed(reference.resolve_registry(), auth).await;
+                client.pull_blob(reference, digest, out).await.during(doing)
+            }
+            Self::Layout(dir) => {
+                let file = layout_file(dir, digest)?;
+                let mut file = tokio::fs::File::open(&file).await.during(&doing)?;
+                tokio::io::copy(&mut file, &mut out).await.map(|_| ()).during(doing)
+            }
+        }
+    }
+
+    /// The images behind the name, attestations left out, and the digest of what it stands for.
+    async fn manifests(&self) -> Result<(String, Vec<(Platform, ImageManifest, Config)>), Failure> {
         let (bytes, digest) = self.manifest(None).await?;
         let mut manifests = Vec::new();
-        let mut seen = Vec::new();
         let mut todo = vec![(bytes, digest.clone(), None)];
         while let Some((bytes, digest, of)) = todo.pop() {
             if let Some(index) = as_index(&bytes)? {
@@ -210,17 +238,19 @@ impl Source {
                 let config = self.config(manifest.config()).await?;
                 let config: Config =
                     serde_json::from_slice(&config).during(format!("read the config of {digest}"))?;
-                let of = of.unwrap_or_else(|| config.platform());
-                seen.push(of.to_string());
-                manifests.push((of, manifest, config));
+                manifests.push((of.unwrap_or_else(|| config.platform()), manifest, config));
             }
         }
-        let mut blobs = BTreeSet::new();
-        for (_, manifest, _) in &manifests {
-            for descriptor in manifest.layers().iter().chain([manifest.config()]) {
-                blobs.insert(Blob { digest: descriptor.digest().to_string(), size: descriptor.size() });
-            }
-        }
+        Ok((digest, manifests))
+    }
+
+    /// Reads an image; of an index, `platform` chooses the manifest whose layers and labels are shown.
+    pub(crate) async fn image(&self, platform: &Platform) -> Result<Image, Failure> {
+        let (digest, manifests) = self.manifests().await?;
+        let blobs = manifests.iter().flat_map(|(_, manifest, _)| blobs_of(manifest)).collect();
+        let layers = manifests.iter().flat_map(|(_, manifest, _)| manifest.layers());
+        let layer_digests = layers.map(|layer| layer.digest().to_string()).collect();
+        let mut seen: Vec<String> = manifests.iter().map(|(of, ..)| of.to_string()).collect();
         let only = manifests.len() == 1;
         let chosen = manifests.into_iter().find(|(of, ..)| only || of.matches(platform));
         let Some((_, manifest, config)) = chosen else {
@@ -231,9 +261,18 @@ impl Source {
         Ok(Image {
             digest,
             blobs,
+            layer_digests,
             layers: manifest.layers().len(),
             labels: config.config.unwrap_or_default().labels.unwrap_or_default(),
         })
+    }
+
+    /// What a registry stores for these platforms of an image. One that it doesn't have adds nothing.
+    pub(crate) async fn blobs(&self, platforms: &[Platform]) -> Result<BTreeSet<Blob>, Failure> {
+        let (_, manifests) = self.manifests().await?;
+        let only = manifests.len() == 1;
+        let used = manifests.iter().filter(|(of, ..)| only || platforms.iter().any(|p| of.matches(p)));
+        Ok(used.flat_map(|(_, manifest, _)| blobs_of(manifest)).collect())
     }
 
     /// Deletes the manifest that the name stands for; the registry's own collection frees the blobs.
@@ -291,6 +330,11 @@ impl Config {
     }
 }
 
+fn blobs_of(manifest: &ImageManifest) -> impl Iterator<Item = Blob> {
+    let descriptors = manifest.layers().iter().chain([manifest.config()]);
+    descriptors.map(|descriptor| Blob { digest: descriptor.digest().to_string(), size: descriptor.size() })
+}
+
 /// A manifest and an index are told apart by what they hold: not every layout says it in `mediaType`.
 fn as_index(bytes: &[u8]) -> Result<Option<ImageIndex>, Failure> {
     let value: serde_json::Value = serde_json::from_slice(bytes).during("read a manifest")?;
@@ -301,12 +345,16 @@ fn as_index(bytes: &[u8]) -> Result<Option<ImageIndex>, Failure> {
 }
 
 fn blob_of_layout(dir: &Path, digest: &str) -> Result<Vec<u8>, Failure> {
+    let file = layout_file(dir, digest)?;
+    std::fs::read(&file).during(format!("read `{}`", file.display()))
+}
+
+fn layout_file(dir: &Path, digest: &str) -> Result<PathBuf, Failure> {
     let (algorithm, hex) = digest
         .split_once(':')
         .filter(|(a, h)| [a, h].iter().all(|p| p.bytes().all(|b| b.is_ascii_alphanumeric())))
         .ok_or_else(|| Failure::new(format!("`{digest}` is no digest")))?;
-    let file = dir.join("blobs").join(algorithm).join(hex);
-    std::fs::read(&file).during(format!("read `{}`", file.display()))
+    Ok(dir.join("blobs").join(algorithm).join(hex))
 }
 
 /// A buffer that refuses to grow past [`LARGEST_CONFIG`].
@@ -479,6 +527,9 @@ mod tests {
         assert_eq!(image.labels["for"], "arm64");
         assert_eq!(image.layers, 2);
         assert_eq!(image.blobs.iter().map(|blob| blob.size).sum::<u64>(), 1000 + 2 * 100 + 2 * 10);
+        let blobs = source.blobs(&["linux/arm64".parse().unwrap()]).await.unwrap();
+        assert_eq!(blobs.iter().map(|blob| blob.size).sum::<u64>(), 1000 + 100 + 10);
+        assert_eq!(source.blobs(&["linux/s390x".parse().unwrap()]).await.unwrap(), BTreeSet::new());
         let error = source.image(&"linux/s390x".parse().unwrap()).await.unwrap_err().to_string();
         assert!(error.contains("no image for linux/s390x"), "{error}");
         assert!(

@@ -1,7 +1,9 @@
 //! `plinth explain DIR|DOCKERFILE`: what plinth would do to this build, step by step, and why.
 //!
 //! The frontend itself answers, as a subrequest of an ordinary build: so the answer is about the very build that
-//! would run, with its arguments, contexts and policy. Nothing is built.
+//! would run, with its arguments, contexts and policy. What a decision rests on does run in the builder: the state
+//! before an install step, its resolution, and its payload layers. That stays in the builder's cache, where a build
+//! that follows finds it. No image is exported or pushed.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -16,8 +18,15 @@ use crate::failure::{During as _, Failure};
 use crate::policy::Policy;
 use crate::ui::{Progress, note};
 
+/// What `--help` says below the arguments.
+const ABOUT_RUNS: &str = "\
+Exports and pushes nothing. To decide as the build would, it may run in the builder what the decision rests on: the \
+steps before an install step, the resolution of its requirements, and its package layers. They stay in the builder's \
+cache, where a build that follows finds them.";
+
 /// The arguments of `plinth explain`.
 #[derive(clap::Args)]
+#[command(after_help = ABOUT_RUNS)]
 pub(crate) struct Args {
     /// A directory with a Dockerfile, or a Dockerfile
     #[arg(value_name = "DIR|DOCKERFILE")]

@@ -1,7 +1,8 @@
 //! One build of one service on one side: from Solve to the end of the push.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
@@ -54,6 +55,8 @@ pub(crate) struct Setup {
     pub(crate) plain_http: bool,
     /// Hidden, to try the command itself: both sides are built plain.
     pub(crate) plain_twice: bool,
+    /// The names under which something may have been pushed, and the digests that were seen there.
+    pub(crate) pushed: Mutex<BTreeSet<(String, Option<String>)>>,
 }
 
 /// How a build went.
@@ -73,6 +76,11 @@ impl Setup {
     /// The name under which a service of a side and phase is pushed.
     pub(crate) fn image(&self, side: Side, service: &str, phase: Phase) -> String {
         format!("{}/{}/{service}:{}", self.prefix, side.name(), phase.name())
+    }
+
+    /// Keeps in mind what has to be deleted in the end.
+    pub(crate) fn remember(&self, name: String, digest: Option<String>) {
+        self.pushed.lock().unwrap_or_else(PoisonError::into_inner).insert((name, digest));
     }
 
     /// The arguments of `buildctl build`.
@@ -115,6 +123,8 @@ impl Setup {
         phase: Phase,
         watch: impl FnMut(&Trace),
     ) -> Result<Built, Failure> {
+        // Before the build: a push may be through when the build is broken off.
+        self.remember(self.image(side, &service.name, phase), None);
         let run = buildctl.build(&self.arguments(side, service, phase), watch).await?;
         Ok(Built {
             started: run.started,
@@ -141,6 +151,7 @@ mod tests {
             platform: None,
             plain_http: false,
             plain_twice: false,
+            pushed: Mutex::default(),
         };
         let service = Service { name: "api".into(), dir: "/s/api".into(), dockerfile: "Dockerfile".into() };
         let args = |side| -> Vec<String> {

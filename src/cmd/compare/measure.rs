@@ -1,14 +1,15 @@
 //! From what was built to the figures: bytes, layers, seconds, and what was saved.
 //!
 //! Bytes are compressed bytes as a registry stores them: each blob (layers and configs) counts once for the whole
-//! fleet. What BuildKit shares by itself is therefore shared on both sides and never counted as saved.
+//! fleet. What BuildKit shares by itself is therefore shared on both sides and never counted as saved. Nor is the
+//! absence of what pip leaves behind by chance: its bytes are known layer by layer and shown apart.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
 use super::build::{Built, Side};
-use super::gates::Gate;
+use super::gates::{Gate, saved};
 use super::phases::Phase;
 use crate::decisions::Counts;
 use crate::registry::{Blob, Image};
@@ -55,6 +56,8 @@ pub(crate) struct Comparison {
     pub(crate) services: Vec<ServiceRow>,
     /// The fleet.
     pub(crate) total: Pair<Total>,
+    /// The part of the seconds that is saved, by kind of work.
+    pub(crate) time_saved: TimeSaved,
     /// The master images' own part in plinth's side, if a policy names any.
     pub(crate) master: Option<Master>,
     /// All rounds, the cold one first.
@@ -99,6 +102,8 @@ pub(crate) struct Measured {
     pub(crate) bytes: u64,
     /// Those of them that another service of the same side has as well.
     pub(crate) shared_bytes: u64,
+    /// Those of them that pip left behind by chance, in layers that only this side has.
+    pub(crate) leftover_bytes: u64,
     /// Layers.
     pub(crate) layers: usize,
     /// Solve to the end of the push.
@@ -112,6 +117,8 @@ pub(crate) struct Measured {
 pub(crate) struct Total {
     /// What a registry stores: each blob once.
     pub(crate) unique_bytes: u64,
+    /// Those of them that pip left behind by chance, in layers that only this side has.
+    pub(crate) leftover_bytes: u64,
     /// The sum over the images, as if nothing were shared.
     pub(crate) summed_bytes: u64,
     /// The difference of the two.
@@ -122,6 +129,34 @@ pub(crate) struct Total {
     pub(crate) seconds: f64,
     /// What these seconds went into.
     pub(crate) work: Breakdown,
+}
+
+/// The parts of the seconds of the cold round that are saved, 0 to 1; none: plain spent none on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub(crate) struct TimeSaved {
+    /// Python packages: RUNs with pip, uv or poetry, and what plinth does in their place.
+    pub(crate) pip: Option<f64>,
+    /// Debian packages.
+    pub(crate) apt: Option<f64>,
+    /// Everything else: steps with both in one RUN, pulling, exporting and pushing, and the rest.
+    pub(crate) other: Option<f64>,
+    /// All seconds, a master's own build not among them.
+    pub(crate) all: Option<f64>,
+}
+
+impl TimeSaved {
+    /// What the fleet saved.
+    pub(crate) fn of(total: &Pair<Total>) -> Self {
+        let (plain, plinth) = (&total.plain, &total.plinth);
+        let part = |before, after| (before > 0.0).then(|| saved(before, after));
+        let other = |side: &Total| side.seconds - side.work.pip - side.work.apt;
+        Self {
+            pip: part(plain.work.pip, plinth.work.pip),
+            apt: part(plain.work.apt, plinth.work.apt),
+            other: part(other(plain), other(plinth)),
+            all: part(plain.seconds, plinth.seconds),
+        }
+    }
 }
 
 /// What the master images themselves cost.
@@ -162,8 +197,19 @@ pub(crate) struct PhaseSide {
     pub(crate) work: Breakdown,
     /// Bytes that a registry did not have after the round before.
     pub(crate) new_bytes: u64,
+    /// Those of them that pip left behind by chance, in layers that only this side has.
+    pub(crate) new_leftover_bytes: u64,
     /// Seconds by service.
     pub(crate) service_seconds: BTreeMap<String, f64>,
+}
+
+impl PhaseSide {
+    /// The part of the new bytes that the other side saves, judged as the size gate judges it.
+    pub(crate) fn saved_bytes(&self, other: &Self) -> f64 {
+        let stored = saved(self.new_bytes as f64, other.new_bytes as f64);
+        let without = |side: &Self| side.new_bytes.saturating_sub(side.new_leftover_bytes) as f64;
+        stored.min(saved(without(self), without(other)))
+    }
 }
 
 /// The cost of the frontend when there is nothing to do: medians over all services and repetitions.
@@ -205,6 +251,8 @@ pub(crate) struct Rounds<'a> {
     pub(crate) names: &'a [String],
     /// The rounds.
     pub(crate) sides: Pair<Vec<Round>>,
+    /// The bytes that pip left behind, by layer; only those of [`Self::unshared_layers`] are known.
+    pub(crate) left: BTreeMap<String, u64>,
 }
 
 impl Rounds<'_> {
@@ -218,6 +266,32 @@ impl Rounds<'_> {
             return Vec::new();
         };
         plain.images.keys().copied().filter(|&service| plinth.succeeded(service)).collect()
+    }
+
+    /// The layers that only one side has, in any round, each with a round's image that has it. What both sides have
+    /// is no difference between them, whatever is in it.
+    pub(crate) fn unshared_layers(&self) -> Vec<(&str, Side, usize, Phase)> {
+        let plain = self.layers(Side::Plain, &self.sides.plain);
+        let plinth = self.layers(Side::Plinth, &self.sides.plinth);
+        let shared = |digest: &str| plain.contains_key(digest) && plinth.contains_key(digest);
+        plain
+            .iter()
+            .chain(&plinth)
+            .filter(|(digest, _)| !shared(digest))
+            .map(|(&digest, &(side, service, phase))| (digest, side, service, phase))
+            .collect()
+    }
+
+    fn layers<'a>(&self, side: Side, rounds: &'a [Round]) -> BTreeMap<&'a str, (Side, usize, Phase)> {
+        let mut all = BTreeMap::new();
+        for (n, round) in rounds.iter().enumerate() {
+            for service in self.both(n) {
+                for digest in round.images.get(&service).iter().flat_map(|image| &image.layer_digests) {
+                    all.entry(digest.as_str()).or_insert((side, service, round.phase));
+                }
+            }
+        }
+        all
     }
 
     /// The failed builds, plain ones first. A service that already failed before is not built again.
@@ -251,8 +325,8 @@ impl Rounds<'_> {
         let rows = compared.iter().map(|&service| ServiceRow {
             name: self.names[service].clone(),
             sides: Pair {
-                plain: measured(plain, service, &shared.plain),
-                plinth: measured(plinth, service, &shared.plinth),
+                plain: measured(plain, service, &shared.plain, &self.left),
+                plinth: measured(plinth, service, &shared.plinth, &self.left),
             },
             steps: Counts::of_labels(&plinth.images[&service].labels),
         });
@@ -262,8 +336,9 @@ impl Rounds<'_> {
     /// The fleet in the cold round.
     pub(crate) fn total(&self) -> Pair<Total> {
         let compared = self.compared();
-        let total =
-            |rounds: &[Round]| rounds.first().map(|round| total(round, &compared)).unwrap_or_default();
+        let total = |rounds: &[Round]| {
+            rounds.first().map(|round| total(round, &compared, &self.left)).unwrap_or_default()
+        };
         Pair { plain: total(&self.sides.plain), plinth: total(&self.sides.plinth) }
     }
 
@@ -277,31 +352,39 @@ impl Rounds<'_> {
                 phase: plain.phase,
                 services: both.len(),
                 sides: Pair {
-                    plain: phase_side(plain, &both, self.names, &mut stored.plain),
-                    plinth: phase_side(plinth, &both, self.names, &mut stored.plinth),
+                    plain: self.phase_side(plain, &both, &mut stored.plain),
+                    plinth: self.phase_side(plinth, &both, &mut stored.plinth),
                 },
             });
         }
         rows
     }
 
+    fn phase_side(&self, round: &Round, services: &[usize], stored: &mut BTreeSet<Blob>) -> PhaseSide {
+        let new: BTreeSet<Blob> =
+            union(round, services).into_iter().filter(|blob| !stored.contains(blob)).collect();
+        let (seconds, work) = time(round, services);
+        let service_seconds = services
+            .iter()
+            .filter_map(|&service| Some((self.names[service].clone(), round.builds.get(&service)?.seconds)))
+            .collect();
+        let (new_bytes, new_leftover_bytes) = (size(&new), left(&new, &self.left));
+        stored.extend(new);
+        PhaseSide { seconds, work, new_bytes, new_leftover_bytes, service_seconds }
+    }
+
     /// The master images' part. `bytes` and `seconds` are what the user said, where the registry can't know.
     pub(crate) fn master(
         &self,
         names: Vec<String>,
-        images: &[Image],
+        images: &BTreeSet<Blob>,
         bytes: Option<u64>,
         seconds: Option<f64>,
     ) -> Master {
         let compared = self.compared();
         let blobs = |rounds: &[Round]| rounds.first().map(|r| union(r, &compared)).unwrap_or_default();
         let (plain, plinth) = (blobs(&self.sides.plain), blobs(&self.sides.plinth));
-        let own: BTreeSet<Blob> = images
-            .iter()
-            .flat_map(|image| &image.blobs)
-            .filter(|blob| !plain.contains(blob))
-            .cloned()
-            .collect();
+        let own: BTreeSet<Blob> = images.difference(&plain).cloned().collect();
         let unused: u64 = size(own.difference(&plinth));
         let with = size(&plinth) + unused;
         let added = bytes.unwrap_or_else(|| size(&own));
@@ -342,6 +425,12 @@ fn size<'a>(blobs: impl IntoIterator<Item = &'a Blob>) -> u64 {
     blobs.into_iter().map(|blob| blob.size).sum()
 }
 
+/// The bytes that pip left behind in these blobs, as far as they are known.
+fn left<'a>(blobs: impl IntoIterator<Item = &'a Blob>, known: &BTreeMap<String, u64>) -> u64 {
+    // Compressed by themselves they can't be more than the layer that they are in.
+    blobs.into_iter().filter_map(|blob| Some(blob.size.min(*known.get(&blob.digest)?))).sum()
+}
+
 fn union(round: &Round, services: &[usize]) -> BTreeSet<Blob> {
     services
         .iter()
@@ -366,7 +455,12 @@ fn shared(round: &Round, services: &[usize]) -> HashMap<usize, u64> {
         .collect()
 }
 
-fn measured(round: &Round, service: usize, shared: &HashMap<usize, u64>) -> Measured {
+fn measured(
+    round: &Round,
+    service: usize,
+    shared: &HashMap<usize, u64>,
+    known: &BTreeMap<String, u64>,
+) -> Measured {
     let (Some(image), Some(built)) = (round.images.get(&service), round.builds.get(&service)) else {
         return Measured::default();
     };
@@ -374,36 +468,28 @@ fn measured(round: &Round, service: usize, shared: &HashMap<usize, u64>) -> Meas
         digest: image.digest.clone(),
         bytes: size(&image.blobs),
         shared_bytes: shared.get(&service).copied().unwrap_or(0),
+        leftover_bytes: left(&image.blobs, known),
         layers: image.layers,
         seconds: built.seconds,
         work: breakdown(&built.intervals, built.seconds),
     }
 }
 
-fn total(round: &Round, services: &[usize]) -> Total {
+fn total(round: &Round, services: &[usize], known: &BTreeMap<String, u64>) -> Total {
     let images: Vec<&Image> = services.iter().filter_map(|service| round.images.get(service)).collect();
-    let unique_bytes = size(&union(round, services));
+    let unique = union(round, services);
+    let unique_bytes = size(&unique);
     let summed_bytes = images.iter().map(|image| size(&image.blobs)).sum();
     let (seconds, work) = time(round, services);
     Total {
         unique_bytes,
+        leftover_bytes: left(&unique, known),
         summed_bytes,
         shared_bytes: summed_bytes - unique_bytes,
         layers: images.iter().map(|image| image.layers).sum(),
         seconds,
         work,
     }
-}
-
-fn phase_side(round: &Round, services: &[usize], names: &[String], stored: &mut BTreeSet<Blob>) -> PhaseSide {
-    let before = size(&*stored);
-    stored.extend(union(round, services));
-    let (seconds, work) = time(round, services);
-    let service_seconds = services
-        .iter()
-        .filter_map(|&service| Some((names[service].clone(), round.builds.get(&service)?.seconds)))
-        .collect();
-    PhaseSide { seconds, work, new_bytes: size(&*stored) - before, service_seconds }
 }
 
 /// The seconds in which at least one of these builds was running, and what was done in them.
@@ -431,7 +517,11 @@ pub(crate) mod tests {
     pub(crate) fn image(blobs: &[(&str, u64)]) -> Image {
         let blobs: BTreeSet<Blob> =
             blobs.iter().map(|&(digest, size)| Blob { digest: digest.into(), size }).collect();
-        Image { digest: "sha256:x".into(), layers: blobs.len() - 1, blobs, labels: BTreeMap::new() }
+        // A config's name has two letters and begins with one of these.
+        let config = |digest: &str| digest.len() == 2 && digest.starts_with(['c', 'n', 'p']);
+        let layer_digests = blobs.iter().map(|b| b.digest.clone()).filter(|d| !config(d)).collect();
+        let (digest, layers) = ("sha256:x".into(), blobs.len() - 1);
+        Image { digest, layers, blobs, layer_digests, labels: BTreeMap::new() }
     }
 
     pub(crate) fn built(started: f64, seconds: f64, intervals: &[Interval]) -> Built {
@@ -494,7 +584,8 @@ pub(crate) mod tests {
                 ],
             )
         };
-        Rounds { names, sides: Pair { plain: vec![plain, again(7)], plinth: vec![plinth, again(3)] } }
+        let left = BTreeMap::from([("a".into(), 10), ("b".into(), 8), ("w".into(), 2)]);
+        Rounds { names, sides: Pair { plain: vec![plain, again(7)], plinth: vec![plinth, again(3)] }, left }
     }
 
     #[test]
@@ -513,6 +604,62 @@ pub(crate) mod tests {
         assert_eq!((total.plain.seconds, total.plinth.seconds), (70.0, 14.0));
         let work = Breakdown { apt: 10.0, pip: 40.0, rest: 20.0, ..Breakdown::default() };
         assert_eq!(total.plain.work, work);
+    }
+
+    #[test]
+    fn what_pip_left_behind_counts_once_and_never_more_than_its_layer() {
+        let names = names();
+        let mut rounds = rounds(&names);
+        let total = rounds.total();
+        assert_eq!((total.plain.leftover_bytes, total.plinth.leftover_bytes), (10 + 8, 2));
+        let rows = rounds.services();
+        assert_eq!((rows[0].sides.plain.leftover_bytes, rows[0].sides.plinth.leftover_bytes), (10, 2));
+        assert_eq!((rows[1].sides.plain.leftover_bytes, rows[1].sides.plinth.leftover_bytes), (8, 2));
+        let new = rounds.phases().into_iter().map(|row| row.sides.plain.new_leftover_bytes);
+        assert_eq!(new.collect::<Vec<_>>(), [18, 0]);
+        rounds.left.insert("b".into(), 95);
+        assert_eq!(rounds.total().plain.leftover_bytes, 10 + 90);
+    }
+
+    #[test]
+    fn what_a_round_saves_is_judged_like_the_gate() {
+        let side = |new_bytes, new_leftover_bytes| PhaseSide {
+            new_bytes,
+            new_leftover_bytes,
+            ..PhaseSide::default()
+        };
+        assert_eq!(side(1000, 200).saved_bytes(&side(500, 0)), 0.375);
+        assert_eq!(side(1000, 200).saved_bytes(&side(600, 200)), 0.4);
+    }
+
+    #[test]
+    fn only_layers_of_one_side_are_looked_into() {
+        let names = names();
+        let mut rounds = rounds(&names);
+        // In the second round, both sides have "base", "a" and "b".
+        let found: Vec<_> = rounds.unshared_layers();
+        assert_eq!(
+            found.iter().map(|(digest, side, ..)| (*digest, *side)).collect::<Vec<_>>(),
+            ["a2", "b2", "master", "w"].map(|digest| (digest, Side::Plinth))
+        );
+        rounds.sides.plain.truncate(1);
+        rounds.sides.plinth.truncate(1);
+        let found = rounds.unshared_layers();
+        assert_eq!(found[0], ("a", Side::Plain, 0, Phase::Cold));
+        assert_eq!(found[2], ("base", Side::Plain, 0, Phase::Cold));
+        // "d" belongs to a service that doesn't build on both sides, configs are no layers.
+        let digests: Vec<&str> = found.iter().map(|(digest, ..)| *digest).collect();
+        assert_eq!(digests, ["a", "b", "base", "a2", "b2", "master", "w"]);
+    }
+
+    #[test]
+    fn seconds_saved_by_kind() {
+        let names = names();
+        let saved = TimeSaved::of(&rounds(&names).total());
+        assert_eq!((saved.pip, saved.apt, saved.all), (Some(0.95), Some(1.0), Some(0.8)));
+        // 20 of plain, 12 of plinth.
+        assert!((saved.other.unwrap() - 0.4).abs() < 1e-9);
+        assert_eq!(TimeSaved::of(&Pair::default()), TimeSaved::default());
     }
 
     #[test]
@@ -541,7 +688,7 @@ pub(crate) mod tests {
         let names = names();
         let rounds = rounds(&names);
         // "base" is in the plain fleet too, so it is not the master's doing; "extra" is in no service.
-        let own = [image(&[("base", 50), ("master", 60), ("extra", 20), ("cm", 2)])];
+        let own = image(&[("base", 50), ("master", 60), ("extra", 20), ("cm", 2)]).blobs;
         let master = rounds.master(vec!["m".into()], &own, None, Some(9.0));
         assert_eq!((master.bytes, master.unique_bytes_with, master.unique_bytes_without), (82, 133, 51));
         assert_eq!(master.seconds_with, 23.0);

@@ -7,6 +7,8 @@
 //! builder    a BuildKit daemon of this run's own
 //! build      one build, from Solve to the end of the push
 //! run        all of it in order: plain first, then plinth
+//! leftovers  what pip leaves behind in a layer by chance
+//! scan       the layers, streamed from the registry to be looked into
 //! measure    the figures: unique bytes, layers, seconds
 //! gates      what has to be saved
 //! render     the tables
@@ -15,15 +17,17 @@
 mod build;
 mod builder;
 mod gates;
+mod leftovers;
 mod measure;
 mod phases;
 mod render;
 mod run;
+mod scan;
 mod services;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use plinth_frontend::policy::Gates;
 
@@ -33,7 +37,7 @@ use crate::failure::{During as _, Failure};
 use crate::policy::Policy;
 use crate::registry::{Platform, Source};
 use crate::ui::{Progress, note};
-use measure::{Comparison, Pair, Rounds, SCHEMA_VERSION};
+use measure::{Comparison, Pair, Rounds, SCHEMA_VERSION, TimeSaved};
 use run::{Builders, Plan};
 
 /// The arguments of `plinth compare`.
@@ -97,10 +101,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PART", value_parser = part)]
     gate_time: Option<f64>,
     /// The seconds that the build of the policy's master images took; they count as plinth's
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", requires = "policy")]
     master_seconds: Option<f64>,
     /// The bytes that the master images add (default: what the registry says)
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", requires = "policy")]
     master_bytes: Option<u64>,
     /// Write the figures as JSON to this file; `-` is standard output, in place of the tables
     #[arg(long, value_name = "FILE|-")]
@@ -135,7 +139,20 @@ pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
         }
     });
     progress.finish();
-    let comparison = compared?;
+    // Whatever happened, the images of this run are nobody else's.
+    let left = if args.keep_images { None } else { runtime.block_on(plan.forget()).err() };
+    let left = left.map(|cause| format!("images stay under {}: {cause}", plan.setup.prefix));
+    let comparison = match (compared, left) {
+        (Err(failure), Some(left)) => {
+            note(&format!("warning: {left}"));
+            return Err(failure);
+        }
+        (compared, left) => {
+            let mut comparison = compared?;
+            comparison.notes.extend(left);
+            comparison
+        }
+    };
     let document = args.json.as_ref().map(|_| json(&comparison)).transpose()?;
     match (&args.json, document) {
         (Some(path), Some(document)) if path.as_os_str() == "-" => print(&document)?,
@@ -162,6 +179,11 @@ fn plan(args: &Args, policy: Option<&Policy>) -> Result<Plan, Failure> {
             })?;
         targets.insert(service.to_owned(), stage.to_owned());
     }
+    let platforms = match &args.platform {
+        Some(list) => list.split(',').map(str::parse).collect::<Result<Vec<Platform>, _>>(),
+        None => Ok(vec![Platform::host()]),
+    };
+    let platforms = platforms.map_err(|cause| Failure::new(format!("cannot read --platform: {cause}")))?;
     // Only this run's images are below it, so that neither an earlier run nor the other side saves a push.
     let run = format!("{:x}-{:x}", crate::buildctl::now() as u64, std::process::id());
     let setup = build::Setup {
@@ -174,6 +196,7 @@ fn plan(args: &Args, policy: Option<&Policy>) -> Result<Plan, Failure> {
         platform: args.platform.clone(),
         plain_http: args.plain_http,
         plain_twice: args.plain_twice,
+        pushed: Mutex::default(),
     };
     let builders = match (&args.plain_addr, &args.plinth_addr) {
         (Some(plain), Some(plinth)) => Builders::Given(Pair { plain: plain.clone(), plinth: plinth.clone() }),
@@ -188,7 +211,7 @@ fn plan(args: &Args, policy: Option<&Policy>) -> Result<Plan, Failure> {
         jobs: args.jobs,
         requirement: args.requirement.clone(),
         repetitions: args.overhead,
-        platform: Platform::host(),
+        platforms,
     })
 }
 
@@ -198,6 +221,12 @@ async fn compare(
     policy: Option<&Policy>,
     progress: &Progress,
 ) -> Result<Comparison, Failure> {
+    // Before hours of building, and not after them: a master that can't be read is a mistake in the policy.
+    let masters = policy.map(Policy::masters).unwrap_or_default();
+    let mut own = BTreeSet::new();
+    for name in &masters {
+        own.extend(Source::open(name, args.plain_http)?.blobs(&plan.platforms).await?);
+    }
     let ran = plan.run(progress).await?;
     let names: Vec<String> = plan.services.iter().map(|service| service.name.clone()).collect();
     let mut notes = ran.notes;
@@ -205,23 +234,14 @@ async fn compare(
     if !empty_caches {
         notes.push("given builders were used: that their caches were empty is not known".into());
     }
-    if !args.keep_images
-        && let Err(cause) = plan.forget(&ran.rounds).await
-    {
-        notes.push(format!("the images stay under {}: {cause}", plan.setup.prefix));
-    }
-    let rounds = Rounds { names: &names, sides: ran.rounds };
+    let mut rounds = Rounds { names: &names, sides: ran.rounds, left: BTreeMap::new() };
+    let layers = rounds.unshared_layers().into_iter().map(|(digest, side, service, phase)| {
+        (digest.to_owned(), plan.setup.image(side, &names[service], phase))
+    });
+    rounds.left = scan::leftovers(layers.collect(), args.plain_http, progress).await?;
     let total = rounds.total();
-    let masters = policy.map(Policy::masters).unwrap_or_default();
-    let master = if masters.is_empty() {
-        None
-    } else {
-        let mut images = Vec::new();
-        for name in &masters {
-            images.push(Source::open(name, args.plain_http)?.image(&plan.platform).await?);
-        }
-        Some(rounds.master(masters, &images, args.master_bytes, args.master_seconds))
-    };
+    let master =
+        (!masters.is_empty()).then(|| rounds.master(masters, &own, args.master_bytes, args.master_seconds));
     let wanted = policy.map_or_else(Gates::default, Policy::gates);
     let gates = gates::judge(
         &total,
@@ -248,6 +268,7 @@ async fn compare(
         compression: args.compression.clone(),
         empty_caches,
         services: rounds.services(),
+        time_saved: TimeSaved::of(&total),
         master,
         phases: rounds.phases(),
         overhead: measure::overhead(plan.repetitions, &ran.cached),

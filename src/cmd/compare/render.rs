@@ -2,13 +2,14 @@
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
+use super::gates::Gate;
 use super::gates::saved;
 use super::measure::{Comparison, Master, PhaseRow, Total};
 
 /// The width that the tables keep to.
 const WIDTH: u16 = 100;
 /// The longest service name shown in full.
-const NAME: usize = 24;
+const NAME: usize = 21;
 
 /// The whole report.
 pub(crate) fn render(comparison: &Comparison) -> String {
@@ -30,16 +31,7 @@ pub(crate) fn render(comparison: &Comparison) -> String {
         parts.push(self::master(master, &comparison.total.plain));
     }
     if !comparison.services.is_empty() {
-        let gates = comparison.gates.iter().map(|gate| {
-            let mark = if gate.met { "met   " } else { "MISSED" };
-            format!(
-                "{mark}  {:<10}  {} saved, {} required",
-                gate.name,
-                percent(gate.saved),
-                percent(gate.required)
-            )
-        });
-        parts.push(gates.collect::<Vec<_>>().join("\n"));
+        parts.push(comparison.gates.iter().map(gate).collect::<Vec<_>>().join("\n"));
     }
     for failure in &comparison.failures {
         let what = format!("FAILED {} ({}, {})", failure.service, failure.side.name(), failure.phase.name());
@@ -56,12 +48,13 @@ pub(crate) fn render(comparison: &Comparison) -> String {
 }
 
 fn services(comparison: &Comparison) -> String {
-    let mut table = table(&["service", "size MB", "shared MB", "layers", "seconds", "done"]);
+    let mut table = table(&["service", "size MB", "left MB", "shared MB", "layers", "seconds", "done"]);
     for row in &comparison.services {
         let (plain, plinth) = (&row.sides.plain, &row.sides.plinth);
         table.add_row(cells([
             shortened(&row.name),
             arrow(mb(plain.bytes), mb(plinth.bytes)),
+            arrow(mb(plain.leftover_bytes), mb(plinth.leftover_bytes)),
             arrow(mb(plain.shared_bytes), mb(plinth.shared_bytes)),
             arrow(plain.layers, plinth.layers),
             arrow(seconds(plain.seconds), seconds(plinth.seconds)),
@@ -72,6 +65,7 @@ fn services(comparison: &Comparison) -> String {
     table.add_row(cells([
         format!("{} services, unique", comparison.services.len()),
         arrow(mb(plain.unique_bytes), mb(plinth.unique_bytes)),
+        arrow(mb(plain.leftover_bytes), mb(plinth.leftover_bytes)),
         arrow(mb(plain.shared_bytes), mb(plinth.shared_bytes)),
         arrow(plain.layers, plinth.layers),
         arrow(seconds(plain.seconds), seconds(plinth.seconds)),
@@ -79,10 +73,29 @@ fn services(comparison: &Comparison) -> String {
     ]));
     format!(
         "Cold build, plain → through plinth, {} at once. Size: compressed bytes, in the total each blob once.\n\
-         Done: b base replaced, a step assembled, r step removed, w step run as written.\n\n{}",
+         Left: of these, what pip left behind by chance (byte code, download cache); never counted as saved.\n\
+         Done: b base replaced, a step assembled, r step removed, w step run as written.\n\n{}\n\n{}\n{}",
         comparison.jobs,
-        text(table)
+        text(table),
+        stored("plain ", plain),
+        stored("plinth", plinth),
     )
+}
+
+fn stored(side: &str, total: &Total) -> String {
+    let (all, left) = (mb(total.unique_bytes), mb(total.leftover_bytes));
+    format!("{side}  {all} MB stored, of which {left} MB left behind by pip")
+}
+
+fn gate(gate: &Gate) -> String {
+    let mark = if gate.met { "met   " } else { "MISSED" };
+    let (saved, required) = (percent(gate.saved), percent(gate.required));
+    let mut line = format!("{mark}  {:<10}  {saved} saved, {required} required", gate.name);
+    if let (Some(stored), Some(without)) = (gate.saved_as_stored, gate.saved_without_leftovers) {
+        let (stored, without) = (percent(stored), percent(without));
+        line.push_str(&format!("\n        {stored} as stored, {without} without what pip left behind on both sides; the smaller counts"));
+    }
+    line
 }
 
 fn work(comparison: &Comparison) -> String {
@@ -102,11 +115,26 @@ fn work(comparison: &Comparison) -> String {
             table.add_row(cells([name.into(), seconds(before), seconds(after), part]));
         }
     }
-    text(table)
+    let (before, after) = (comparison.total.plain.seconds, comparison.total.plinth.seconds);
+    table.add_row(cells(["all".into(), seconds(before), seconds(after), percent(saved(before, after))]));
+    let parts = comparison.time_saved;
+    let part = |name: &str, part: Option<f64>| {
+        part.map_or_else(
+            || format!("no seconds of {name} plain"),
+            |part| format!("{} of {name}", percent(part)),
+        )
+    };
+    format!(
+        "{}\n\nTime saved: {}; {}; {}",
+        text(table),
+        part("pip", parts.pip),
+        part("apt", parts.apt),
+        part("the other seconds", parts.other)
+    )
 }
 
 fn phases(rows: &[PhaseRow]) -> String {
-    let mut table = table(&["round", "services", "seconds", "saved", "new MB", "saved"]);
+    let mut table = table(&["round", "services", "seconds", "saved", "new MB", "left MB", "saved"]);
     for row in rows {
         let (plain, plinth) = (&row.sides.plain, &row.sides.plinth);
         table.add_row(cells([
@@ -115,7 +143,8 @@ fn phases(rows: &[PhaseRow]) -> String {
             arrow(seconds(plain.seconds), seconds(plinth.seconds)),
             percent(saved(plain.seconds, plinth.seconds)),
             arrow(mb(plain.new_bytes), mb(plinth.new_bytes)),
-            percent(saved(plain.new_bytes as f64, plinth.new_bytes as f64)),
+            arrow(mb(plain.new_leftover_bytes), mb(plinth.new_leftover_bytes)),
+            percent(plain.saved_bytes(plinth)),
         ]));
     }
     text(table)
@@ -176,7 +205,9 @@ fn arrow(before: impl ToString, after: impl ToString) -> String {
 }
 
 fn mb(bytes: u64) -> String {
-    format!("{:.1}", bytes as f64 / 1e6)
+    let mb = bytes as f64 / 1e6;
+    // Of thousands, a tenth says nothing.
+    if mb < 999.95 { format!("{mb:.1}") } else { format!("{mb:.0}") }
 }
 
 fn seconds(seconds: f64) -> String {
@@ -200,7 +231,7 @@ fn shortened(name: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::gates::judge;
-    use super::super::measure::{self, SCHEMA_VERSION, tests as sample};
+    use super::super::measure::{self, SCHEMA_VERSION, TimeSaved, tests as sample};
     use super::*;
     use crate::decisions::Counts;
 
@@ -220,8 +251,9 @@ mod tests {
                     .collect();
             }
         }
+        rounds.left.values_mut().for_each(|bytes| *bytes *= 1_000_000);
         let total = rounds.total();
-        let own = [sample::image(&[("master", 60_000_000), ("cm", 2_000_000)])];
+        let own = sample::image(&[("master", 60_000_000), ("cm", 2_000_000)]).blobs;
         let master = rounds.master(vec!["r/python-master:3.12".into()], &own, None, Some(9.0));
         let mut services = rounds.services();
         services[0].steps = Some(Counts { assembled: 2, as_written: 1, substituted: 1, satisfied: 0 });
@@ -236,6 +268,7 @@ mod tests {
             empty_caches: true,
             services,
             gates: judge(&total, Some(&master), 0.4, 0.7),
+            time_saved: TimeSaved::of(&total),
             total,
             master: Some(master),
             phases: rounds.phases(),
@@ -259,15 +292,16 @@ mod tests {
         for row in &mut comparison.services {
             row.sides.plain.bytes = 123_456_789_012;
             row.sides.plinth.bytes = 23_456_789_012;
+            row.sides.plain.leftover_bytes = 123_456_789;
             row.sides.plain.shared_bytes = 1_234_567_890;
             row.sides.plain.seconds = 1234.5;
-            row.steps = Some(Counts { assembled: 12, as_written: 14, substituted: 3, satisfied: 2 });
+            row.steps = Some(Counts { assembled: 12, as_written: 14, substituted: 3, satisfied: 0 });
         }
         let text = render(&comparison);
         let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
         assert!(widest <= 100, "{widest}:\n{text}");
-        assert!(text.contains("123456.8 → 23456.8"), "{text}");
-        assert!(text.contains("a-service-with-a-name-b…"), "{text}");
+        assert!(text.contains("123457 → 23457"), "{text}");
+        assert!(text.contains("a-service-with-a-nam…"), "{text}");
     }
 
     #[test]
@@ -283,21 +317,28 @@ mod tests {
 
     const EXPECTED: &str = "
 Cold build, plain → through plinth, 1 at once. Size: compressed bytes, in the total each blob once.
+Left: of these, what pip left behind by chance (byte code, download cache); never counted as saved.
 Done: b base replaced, a step assembled, r step removed, w step run as written.
 
-service                         size MB     shared MB  layers      seconds      done
-api                       151.0 → 106.0  50.0 → 100.0   2 → 3   40.0 → 8.0  1b 2a 1w
-a-service-with-a-name-b…  141.0 → 105.0  50.0 → 100.0   2 → 3   30.0 → 6.0         -
-2 services, unique        242.0 → 111.0  50.0 → 100.0   4 → 6  70.0 → 14.0
+service                      size MB     left MB     shared MB  layers      seconds      done
+api                    151.0 → 106.0  10.0 → 2.0  50.0 → 100.0   2 → 3   40.0 → 8.0  1b 2a 1w
+a-service-with-a-nam…  141.0 → 105.0   8.0 → 2.0  50.0 → 100.0   2 → 3   30.0 → 6.0         -
+2 services, unique     242.0 → 111.0  18.0 → 2.0  50.0 → 100.0   4 → 6  70.0 → 14.0
+
+plain   242.0 MB stored, of which 18.0 MB left behind by pip
+plinth  111.0 MB stored, of which 2.0 MB left behind by pip
 
 seconds of  plain  plinth    saved
 pip          40.0     2.0   95.0 %
 apt          10.0     0.0  100.0 %
 the rest     20.0    12.0   40.0 %
+all          70.0    14.0   80.0 %
 
-round      services      seconds   saved         new MB      saved
-cold              2  70.0 → 14.0  80.0 %  242.0 → 111.0     54.1 %
-unchanged         2    1.5 → 1.5   0.0 %    7.0 → 244.0  -3385.7 %
+Time saved: 95.0 % of pip; 100.0 % of apt; 40.0 % of the other seconds
+
+round      services      seconds   saved         new MB     left MB      saved
+cold              2  70.0 → 14.0  80.0 %  242.0 → 111.0  18.0 → 2.0     51.3 %
+unchanged         2    1.5 → 1.5   0.0 %    7.0 → 244.0  0.0 → 18.0  -3385.7 %
 
 All-cached build, median: plain 0.250 s, plinth 0.400 s, difference +0.150 s
 
@@ -305,7 +346,8 @@ Master images: r/python-master:3.12
   size with what they add (62.0 MB): 113.0 MB (53.3 % saved); without: 51.0 MB (78.9 % saved)
   time with their own build (9.0 s): 23.0 s (67.1 % saved); without: 14.0 s (80.0 % saved)
 
-met     size        53.3 % saved, 40.0 % required
+met     size        50.4 % saved, 40.0 % required
+        53.3 % as stored, 50.4 % without what pip left behind on both sides; the smaller counts
 MISSED  build time  67.1 % saved, 70.0 % required
 
 FAILED broken (plain, cold)

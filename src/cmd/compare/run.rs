@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use tokio::task::JoinSet;
 
@@ -42,8 +42,8 @@ pub(crate) struct Plan {
     pub(crate) requirement: String,
     /// Repetitions of the all-cached build.
     pub(crate) repetitions: usize,
-    /// The platform whose layers and labels are shown.
-    pub(crate) platform: Platform,
+    /// The platforms that are built; the layers and labels of the first are shown.
+    pub(crate) platforms: Vec<Platform>,
 }
 
 /// What came out.
@@ -191,12 +191,10 @@ impl Plan {
 
     async fn read(&self, side: Side, service: usize, phase: Phase) -> Result<Image, Failure> {
         let name = self.setup.image(side, &self.services[service].name, phase);
-        let platform = match &self.setup.platform {
-            // Of several, the first stands for the image.
-            Some(list) => list.split(',').next().unwrap_or(list).parse().map_err(Failure::new)?,
-            None => self.platform.clone(),
-        };
-        Source::open(&name, self.setup.plain_http)?.image(&platform).await
+        let platform = self.platforms.first().cloned().unwrap_or_else(Platform::host);
+        let image = Source::open(&name, self.setup.plain_http)?.image(&platform).await?;
+        self.setup.remember(name, Some(image.digest.clone()));
+        Ok(image)
     }
 
     async fn overhead(
@@ -238,15 +236,24 @@ impl Plan {
     }
 
     /// Deletes the images of this run, as far as the registry lets us. Returns why not.
-    pub(crate) async fn forget(&self, rounds: &Pair<Vec<Round>>) -> Result<(), Failure> {
-        for (side, rounds) in [(Side::Plain, &rounds.plain), (Side::Plinth, &rounds.plinth)] {
-            for round in rounds {
-                for (&index, image) in &round.images {
-                    let name = self.setup.image(side, &self.services[index].name, round.phase);
-                    Source::delete(&name, &image.digest, self.setup.plain_http).await?;
-                }
+    pub(crate) async fn forget(&self) -> Result<(), Failure> {
+        let plain_http = self.setup.plain_http;
+        let pushed = std::mem::take(&mut *self.setup.pushed.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut outcome = Ok(());
+        // Digests first: the name of a deleted image stands for nothing any more.
+        let (digests, names): (Vec<_>, Vec<_>) = pushed.into_iter().partition(|(_, digest)| digest.is_some());
+        for (name, digest) in digests.into_iter().chain(names) {
+            let digest = match digest {
+                Some(digest) => Some(digest),
+                // Nothing there: never pushed, or deleted by its digest. Built again later, it may be another one.
+                None => Source::open(&name, plain_http)?.digest().await.ok(),
+            };
+            if let Some(digest) = digest
+                && let Err(cause) = Source::delete(&name, &digest, plain_http).await
+            {
+                outcome = Err(cause);
             }
         }
-        Ok(())
+        outcome
     }
 }
