@@ -18,6 +18,8 @@ enum Template {
     Regex,
     /// Strips `.exe` by slicing (25.2).
     Slice,
+    /// Strips `.exe` by name (26).
+    Suffix,
 }
 
 impl Dialect {
@@ -30,10 +32,14 @@ impl Dialect {
         };
         let mut parts = version.split('.');
         let release = (digits(parts.next()?)?, digits(parts.next()?)?);
-        if !((22, 2)..=(25, 3)).contains(&release) {
+        if !((22, 2)..=(26, 3)).contains(&release) {
             return None;
         }
-        let template = if release >= (25, 2) { Template::Slice } else { Template::Regex };
+        let template = match release {
+            (26.., _) => Template::Suffix,
+            (25, 2..) => Template::Slice,
+            _ => Template::Regex,
+        };
         Some(Self { template, long_versions: release >= (22, 3) })
     }
 
@@ -95,6 +101,11 @@ impl Dialect {
             Template::Slice => format!(
                 "{shebang}import sys\nfrom {module} import {import}\nif __name__ == '__main__':\n    \
                  if sys.argv[0].endswith('.exe'):\n        sys.argv[0] = sys.argv[0][:-4]\n    \
+                 sys.exit({attribute}())\n"
+            ),
+            Template::Suffix => format!(
+                "{shebang}import sys\nfrom {module} import {import}\nif __name__ == '__main__':\n    \
+                 sys.argv[0] = sys.argv[0].removesuffix('.exe')\n    \
                  sys.exit({attribute}())\n"
             ),
         }
@@ -164,10 +175,10 @@ mod tests {
 
     #[test]
     fn known_releases() {
-        for known in ["22.2", "22.2.2", "23.0.1+dfsg", "25.3", "24.1b1"] {
+        for known in ["22.2", "22.2.2", "23.0.1+dfsg", "25.3", "24.1b1", "26.3"] {
             assert!(Dialect::of(known).is_some(), "{known}");
         }
-        for unknown in ["22.1.2", "21.3", "25.4", "26.0", "x", ""] {
+        for unknown in ["22.1.2", "21.3", "26.4", "27.0", "x", ""] {
             assert!(Dialect::of(unknown).is_none(), "{unknown}");
         }
     }

@@ -92,6 +92,8 @@ fn interpreter_of(text: &str) -> Option<String> {
             "import re"
             | "import sys"
             | "from pip._internal.cli.main import main"
+            // pip 26.3: the same, with imports blocked once files were installed.
+            | "from pip._internal.cli.main import cli"
             | "if __name__ == '__main__':"
             | "if sys.argv[0].endswith('.exe'):"
             | "elif sys.argv[0].endswith('.exe'):"
@@ -101,11 +103,12 @@ fn interpreter_of(text: &str) -> Option<String> {
             | "sys.argv[0] = sys.argv[0].removesuffix('.exe')"
             | r"sys.argv[0] = re.sub(r'(-script\.pyw|\.exe)?$', '', sys.argv[0])"
             | r"sys.argv[0] = re.sub(r'(-script\.pyw?|\.exe)?$', '', sys.argv[0])" => {}
-            "sys.exit(main())" => calls = true,
+            "sys.exit(main())" if body.contains("import main") => calls = true,
+            "sys.exit(cli())" if body.contains("import cli") => calls = true,
             _ => return None,
         }
     }
-    (calls && body.contains("from pip._internal.cli.main import main")).then(|| interpreter.to_owned())
+    calls.then(|| interpreter.to_owned())
 }
 
 #[cfg(test)]
