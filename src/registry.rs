@@ -187,8 +187,8 @@ impl Source {
         self.manifest(None).await.map(|(_, digest)| digest)
     }
 
-    /// Writes the compressed bytes of a layer of this image to `out` as they arrive, and compares their digest. What
-    /// was written before an error is not to be trusted.
+    /// Writes the compressed bytes of a layer of this image to `out` as they arrive; those of a registry
+    /// are compared with the digest in the end. What was written before an error is not to be trusted.
     pub(crate) async fn layer(
         &self,
         digest: &str,

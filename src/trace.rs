@@ -326,6 +326,12 @@ mod tests {
             ("exporting to image", Some(Work::Export)),
             ("https://index.example/packages/x-1.0-py3-none-any.whl", Some(Work::Pip)),
             ("[plinth] x 1.0", Some(Work::Pip)),
+            ("[plinth] resolve", Some(Work::Pip)),
+            ("[plinth] fetch x-1.0-py3-none-any.whl", Some(Work::Pip)),
+            ("[plinth] record", Some(Work::Pip)),
+            ("[plinth] warm up the interpreter", Some(Work::Pip)),
+            ("[plinth] FROM python-3.11 on 127.0.0.1:5051/bases/python-master:3.11", Some(Work::Pull)),
+            ("[plinth] load metadata for 127.0.0.1:5051/bases/python-master:3.11", Some(Work::Pull)),
         ];
         for (name, expected) in kinds {
             assert_eq!(work(name), expected, "{name}");

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::Handle;
@@ -58,7 +60,7 @@ async fn one(image: &str, digest: &str, plain_http: bool) -> Result<u64, Failure
     if found.is_empty() {
         return Ok(0);
     }
-    let found = std::sync::Arc::new(found);
+    let found = Arc::new(found);
     stream(&source, image, digest, move |layer| found.measure(layer)).await
 }
 
@@ -74,7 +76,9 @@ async fn stream<T: Send + 'static>(
         let (mut writer, reader) = tokio::io::duplex(WINDOW);
         let handle = Handle::current();
         let read = read.clone();
-        let reading = tokio::task::spawn_blocking(move || read(&mut Blocking { inner: reader, handle }));
+        let ended = Arc::new(AtomicBool::new(false));
+        let mut blocking = Blocking { inner: reader, handle, ended: Arc::clone(&ended) };
+        let reading = tokio::task::spawn_blocking(move || read(&mut blocking));
         let fetched = async {
             let fetched = source.layer(digest, &mut writer).await;
             // Closing is what tells the reader that this was all.
@@ -85,9 +89,9 @@ async fn stream<T: Send + 'static>(
         let (fetched, read) = tokio::join!(fetched, reading);
         match (fetched, read.during("wait for a layer to be read")?) {
             (Ok(()), Ok(result)) => return Ok(result),
-            // The reader had all of it, or went away first: it is the layer that is wrong.
+            // All of it came, or the reader gave up before the end of what came: it is the layer that is wrong.
             (Ok(()), Err(cause)) => return Err(unreadable(image, digest, &cause)),
-            (Err(_), Err(cause)) if cause.kind() != io::ErrorKind::UnexpectedEof => {
+            (Err(_), Err(cause)) if !ended.load(Ordering::Acquire) => {
                 return Err(unreadable(image, digest, &cause));
             }
             (Err(failure), _) if attempt == ATTEMPTS => return Err(failure),
@@ -105,11 +109,17 @@ fn unreadable(image: &str, digest: &str, cause: &io::Error) -> Failure {
 struct Blocking<R> {
     inner: R,
     handle: Handle,
+    /// Set when the end was read.
+    ended: Arc<AtomicBool>,
 }
 
 impl<R: AsyncRead + Unpin> Read for Blocking<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.handle.block_on(self.inner.read(buffer))
+        let read = self.handle.block_on(self.inner.read(buffer))?;
+        if read == 0 && !buffer.is_empty() {
+            self.ended.store(true, Ordering::Release);
+        }
+        Ok(read)
     }
 }
 
@@ -157,5 +167,18 @@ mod tests {
         let error = run(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1]).unwrap_err().to_string();
         assert!(error.starts_with("cannot read the layer sha256:abab"), "{error}");
         assert!(error.contains(": its gzip stream breaks off"), "{error}");
+        let error = run(&vec![1; 2 * WINDOW]).unwrap_err().to_string();
+        assert!(error.starts_with("cannot read the layer sha256:abab"), "{error}");
+    }
+
+    #[test]
+    fn a_layer_that_does_not_come_is_no_empty_one() {
+        let (dir, _) = layout(b"");
+        let digest = format!("sha256:{}", "cd".repeat(32));
+        let layers = BTreeMap::from([(digest, format!("oci:{}", dir.path().display()))]);
+        let runtime = crate::cli::runtime().unwrap();
+        let found = runtime.block_on(leftovers(layers, false, &Progress::new()));
+        let error = found.unwrap_err().to_string();
+        assert!(error.starts_with("cannot fetch the layer sha256:cdcd"), "{error}");
     }
 }
