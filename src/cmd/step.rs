@@ -38,7 +38,9 @@ fn dispatch(args: Vec<OsString>) -> Result<ExitCode, Error> {
     match (name.as_str(), rest.as_slice()) {
         ("probe", [path]) => steps::probe::run(Path::new("/"), path, Path::new(mounts::OUT))?,
         ("warm", [interpreter]) => steps::warm::run(interpreter, Path::new(mounts::OUT))?,
-        ("resolve", [globs, argv @ ..]) => return resolve(&serde_json::from_str::<Vec<String>>(globs)?, argv),
+        ("resolve", [globs, cwd, argv @ ..]) => {
+            return resolve(&serde_json::from_str::<Vec<String>>(globs)?, Path::new(cwd), argv);
+        }
         ("fetch", []) => steps::fetch::run(&resolution()?, Path::new(mounts::OUT))?,
         ("payload", [spec]) => payload(spec)?,
         ("record", [spec]) => return record(spec, None),
@@ -49,8 +51,8 @@ fn dispatch(args: Vec<OsString>) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn resolve(globs: &[String], argv: &[String]) -> Result<ExitCode, Error> {
-    match steps::resolve::run(globs, argv, Path::new(mounts::OUT)) {
+fn resolve(globs: &[String], cwd: &Path, argv: &[String]) -> Result<ExitCode, Error> {
+    match steps::resolve::run(globs, cwd, argv, Path::new(mounts::OUT)) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error @ steps::resolve::Error::Unresolved { .. }) => {
             say(&error.to_string());
@@ -82,7 +84,8 @@ fn payload(spec: &str) -> Result<(), Error> {
 fn record(spec: &str, status: Option<&Path>) -> Result<ExitCode, Error> {
     let spec = serde_json::from_str(spec)?;
     let verdict_at = status.unwrap_or(Path::new(mounts::SCRATCH));
-    let [metas, trees, record, tail] = [mounts::METAS, mounts::TREES, mounts::RECORD, mounts::TAIL].map(Path::new);
+    let [metas, trees, record, tail] =
+        [mounts::METAS, mounts::TREES, mounts::RECORD, mounts::TAIL].map(Path::new);
     steps::record::run(&plan()?, &spec, Path::new("/"), metas, trees, record, tail, verdict_at)?;
     let text = std::fs::read(verdict_at.join(Verdict::FILE))?;
     match serde_json::from_slice(&text)? {
@@ -101,7 +104,9 @@ fn resolution() -> Result<Resolution, Error> {
 fn plan() -> Result<Plan, Error> {
     match resolution()?.outcome {
         Outcome::Assemble(plan) => Ok(*plan),
-        Outcome::Refuse { reason } => Err(format!("there is nothing to do for a refused step ({reason})").into()),
+        Outcome::Refuse { reason } => {
+            Err(format!("there is nothing to do for a refused step ({reason})").into())
+        }
     }
 }
 

@@ -31,6 +31,17 @@ pub enum Program {
     },
 }
 
+/// Where the command line tells the installer to keep what it downloads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheDir<'a> {
+    /// Nowhere.
+    None,
+    /// In this directory.
+    At(&'a str),
+    /// It doesn't say: environment and configuration decide.
+    Unsaid,
+}
+
 /// An install command that is understood to its last argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PipCommand {
@@ -217,6 +228,16 @@ impl PipCommand {
             return Err(NotUnderstood::new("an install of nothing"));
         }
         self.requirements.iter().try_for_each(|requirement| check_requirement(requirement))
+    }
+
+    /// What the command line says of the download cache: the last of its options wins.
+    pub fn cache(&self) -> CacheDir<'_> {
+        let said = self.options.iter().rev().find_map(|(option, value)| match *option {
+            "--no-cache-dir" => Some(CacheDir::None),
+            "--cache-dir" => Some(CacheDir::At(value.as_deref().unwrap_or_default())),
+            _ => None,
+        });
+        said.unwrap_or(CacheDir::Unsaid)
     }
 
     /// Whether an option was given, by the first spelling of the table.

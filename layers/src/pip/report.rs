@@ -73,9 +73,12 @@ impl ReportItem {
         if has_credentials(url) {
             return Err(NotUnderstood::new("the index needs credentials"));
         }
+        if url.contains('?') {
+            // Signatures and tokens go there, and the URL becomes part of the build's provenance.
+            return Err(refused("a wheel whose URL has a query"));
+        }
         let lower = url.to_ascii_lowercase();
-        let path = url.split('?').next().unwrap_or_default();
-        let filename = percent_decode(path.rsplit('/').next().unwrap_or_default());
+        let filename = percent_decode(url.rsplit('/').next().unwrap_or_default());
         let Some(filename) = filename.filter(|name| name.to_ascii_lowercase().ends_with(".whl")) else {
             return Err(refused("needs a source build"));
         };
@@ -230,6 +233,7 @@ mod tests {
                 "no SHA-256 known: X",
             ),
             (format!(r#"{{"url": "https://h/..%2fx.whl", {archive}}}"#), "a wheel of an unusual name: X"),
+            (format!(r#"{{"url": "https://h/x.whl?sig=0", {archive}}}"#), "a wheel whose URL has a query: X"),
             (r#"{}"#.to_owned(), "a pip report of another form"),
         ] {
             assert_eq!(item(&info, false).distribution(true).unwrap_err().reason, reason, "{info}");

@@ -15,8 +15,8 @@ use serde::Deserialize;
 
 use crate::facts::fingerprint;
 use crate::pip::{
-    Launcher, LocalFiles, NotUnderstood, PipCommand, Report, Tool, check_environment, find_launcher,
-    read_requirements,
+    CacheDir, Launcher, LocalFiles, NotUnderstood, PipCommand, Report, Tool, check_environment,
+    find_launcher, read_requirements,
 };
 use crate::resolution::{Distribution, Interpreter, Outcome, Plan, Removal, Resolution, Scheme};
 use crate::steps::mounts;
@@ -27,7 +27,6 @@ const HELPER: &str = include_str!("../pip/helper.py");
 /// Configuration keys without effect on files, or which the resolver takes into account.
 const CONFIG_KEYS: &[&str] = &[
     "break-system-packages",
-    "cache-dir",
     "cert",
     "default-timeout",
     "disable-pip-version-check",
@@ -96,16 +95,15 @@ pub struct Context {
     pub cwd: PathBuf,
 }
 
-/// Resolves the command in this process's environment and working directory, and writes
-/// [`Resolution::FILE`] to `out`.
+/// Resolves the command in this process's environment, and writes [`Resolution::FILE`] to `out`.
 ///
-/// `globs` are literal beginnings of words that a shell would match against file names: if a file begins like
+/// `cwd` is the working directory of the step, and not of this process: the builder would make it. `globs` are literal beginnings of words that a shell would match against file names: if a file begins like
 /// that, the arguments may be others than `argv`.
 ///
 /// # Errors
 /// [`Error::Unresolved`] if pip found no answer; otherwise if files can't be written. A command that is not
 /// understood is [`Outcome::Refuse`].
-pub fn run(globs: &[String], argv: &[String], out: &Path) -> Result<(), Error> {
+pub fn run(globs: &[String], cwd: &Path, argv: &[String], out: &Path) -> Result<(), Error> {
     let mut env = Vec::new();
     let mut resolution = None;
     for (name, value) in std::env::vars_os() {
@@ -116,18 +114,42 @@ pub fn run(globs: &[String], argv: &[String], out: &Path) -> Result<(), Error> {
     }
     let resolution = match resolution {
         Some(resolution) => resolution,
-        None => {
-            let cwd = std::env::current_dir().map_err(io("working directory"))?;
-            match matched(globs, &cwd) {
-                Some(reason) => refuse(reason),
-                None => resolve(&Context { argv: argv.to_vec(), env, cwd })?,
-            }
+        // A step whose working directory is missing leaves one behind, whatever else it does.
+        None if !cwd.is_dir() => refuse(NotUnderstood::new("a working directory that is not there")),
+        None => match matched(globs, cwd) {
+            Some(reason) => refuse(reason),
+            None => resolve(&Context { argv: argv.to_vec(), env, cwd: cwd.to_owned() })?,
+        },
+    };
+    let resolution = match &resolution.outcome {
+        Outcome::Assemble(plan) => {
+            let mounts = fs::read_to_string("/proc/self/mountinfo").map_err(io("read the mounts"))?;
+            mounted(&mounts, &plan.scheme).map_or(resolution, refuse)
         }
+        Outcome::Refuse { .. } => resolution,
     };
     let mut text =
         serde_json::to_string_pretty(&resolution).map_err(io::Error::from).map_err(io("encode"))?;
     text.push('\n');
     write_fixed(&out.join(Resolution::FILE), text.as_bytes()).map_err(io("write the resolution"))
+}
+
+/// Whether something is mounted over, or in, a place of the install. The frontend compares what is written in the
+/// Dockerfile; this sees where it really is, when a link is on the way.
+fn mounted(mountinfo: &str, scheme: &Scheme) -> Option<NotUnderstood> {
+    let places =
+        [&scheme.purelib, &scheme.platlib, &scheme.scripts, &scheme.headers, &scheme.data].map(Path::new);
+    // Field 5 of proc_pid_mountinfo(5), where blanks are octal escapes.
+    let points = mountinfo.lines().filter_map(|line| line.split(' ').nth(4));
+    let points = points.map(|point| point.replace("\\040", " ")).filter(|point| point != "/");
+    let covers = |point: &String| {
+        let point = Path::new(point);
+        places.iter().any(|place| place.starts_with(point) || point.starts_with(place))
+    };
+    points
+        .into_iter()
+        .any(|point| covers(&point))
+        .then(|| NotUnderstood::new("a mount over the place that it installs to"))
 }
 
 /// Whether a file of the working directory could match a word of the command.
@@ -200,14 +222,71 @@ fn prepare(context: &Context) -> Result<(PipCommand, Launcher), NotUnderstood> {
     let path = context.env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_str());
     let launcher = find_launcher(&command, path.unwrap_or_default())?;
     if launcher.script.is_none() {
-        // `-m` looks in the working directory first.
-        for name in ["pip", "pip.py", "runpy.py", "pkgutil.py"] {
-            if context.cwd.join(name).exists() {
-                return Err(NotUnderstood::new("a module in the working directory that shadows pip"));
+        // `-m` looks in the working directory first, until pip takes it off the path.
+        if let Ok(entries) = fs::read_dir(&context.cwd) {
+            for entry in entries.flatten() {
+                if shadows(&entry.file_name().to_string_lossy(), &entry.path()) {
+                    return Err(NotUnderstood::new("a module in the working directory that shadows pip"));
+                }
             }
         }
     }
     Ok((command, launcher))
+}
+
+/// Modules that some Python imports for `-m pip` while the working directory is still on the path.
+const IMPORTED_FIRST: &[&str] = &[
+    "_collections_abc",
+    "_weakrefset",
+    "abc",
+    "codecs",
+    "collections",
+    "contextlib",
+    "copyreg",
+    "enum",
+    "functools",
+    "genericpath",
+    "heapq",
+    "importlib",
+    "io",
+    "itertools",
+    "keyword",
+    "linecache",
+    "operator",
+    "os",
+    "pkgutil",
+    "posixpath",
+    "re",
+    "reprlib",
+    "runpy",
+    "sre_compile",
+    "sre_constants",
+    "sre_parse",
+    "stat",
+    "string",
+    "token",
+    "tokenize",
+    "traceback",
+    "types",
+    "typing",
+    "warnings",
+    "weakref",
+    "zipimport",
+];
+
+/// Whether a file of this name would be imported in place of one of pip's first modules.
+fn shadows(name: &str, path: &Path) -> bool {
+    let (stem, ending) = name.split_once('.').unwrap_or((name, ""));
+    if stem == "pip" {
+        return true;
+    }
+    let module = match ending.rsplit('.').next() {
+        // A directory without it gives way to a module further down the path.
+        Some("") => path.join("__init__.py").exists() || path.join("__init__.pyc").exists(),
+        Some(last) => matches!(last, "py" | "pyc" | "so"),
+        None => false,
+    };
+    module && IMPORTED_FIRST.contains(&stem)
 }
 
 /// How the interpreter ended.
@@ -436,8 +515,10 @@ fn check_state(command: &PipCommand, facts: &Described) -> Result<(), NotUnderst
             return refused("the index needs credentials");
         }
         // The configuration file's own place, and what says no to something.
-        // Constraints of the environment were read; those of a file might hold anything.
-        let harmless = (section == ":env:" && matches!(key, "config-file" | "constraint"))
+        // Constraints of the environment were read; those of a file might hold anything. The environment's cache
+        // directory was looked at by the frontend; another one is left behind as any file.
+        let harmless = (section == ":env:" && matches!(key, "config-file" | "constraint" | "cache-dir"))
+            || (key == "cache-dir" && command.cache() == CacheDir::None)
             || (!item.set && matches!(key, "user" | "require-virtualenv"));
         if !harmless && !CONFIG_KEYS.contains(&key) {
             let plain = key.len() < 40 && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
@@ -580,7 +661,57 @@ fn interpreter(launcher: &Launcher, facts: &Described) -> Result<Interpreter, No
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
+
+    #[test]
+    fn mounts_are_seen_where_they_really_are() {
+        let place = |path: &str| format!("/usr/local{path}");
+        let scheme = Scheme {
+            purelib: place("/lib/python3.11/site-packages"),
+            platlib: place("/lib/python3.11/site-packages"),
+            headers: place("/include/python3.11"),
+            scripts: place("/bin"),
+            data: place(""),
+        };
+        let line = |point: &str| {
+            format!("22 1 0:2 / / rw - overlay overlay rw\n36 22 0:32 /x {point} ro - ext4 /dev/x rw\n")
+        };
+        for point in
+            ["/usr", "/usr/local", "/usr/local/lib/python3.11/site-packages", "/usr/local/share/a\\040b"]
+        {
+            assert!(mounted(&line(point), &scheme).is_some(), "{point}");
+        }
+        for point in ["/proc", "/usr/lib", "/usr/locale", "/.plinth/tmp", "/root/.cache"] {
+            assert_eq!(mounted(&line(point), &scheme), None, "{point}");
+        }
+    }
+
+    #[test]
+    fn modules_of_an_application_shadow_those_of_the_library() {
+        let cwd = tempfile::tempdir().unwrap();
+        for directory in ["enum", "collections", "app"] {
+            fs::create_dir(cwd.path().join(directory)).unwrap();
+        }
+        fs::write(cwd.path().join("enum/__init__.py"), "").unwrap();
+        let seen = |name: &str| shadows(name, &cwd.path().join(name));
+        for name in [
+            "typing.py",
+            "types.cpython-311.pyc",
+            "re.cpython-311-x86_64-linux-gnu.so",
+            "enum",
+            "pip",
+            "pip.py",
+        ] {
+            assert!(seen(name), "{name}");
+        }
+        for name in
+            ["typing.txt", "types.py.orig", "main.py", "collections", "app", "typing_extra.py", ".re.py"]
+        {
+            assert!(!seen(name), "{name}");
+        }
+    }
 
     #[test]
     fn names_are_normalised_as_pep_503_says() {

@@ -56,23 +56,27 @@ pub(super) async fn run(
     let base = base(cx, rewrite, &tool, site.before(), originals).await?;
     let name = described(rewrite.graph(), step, CUSTOM_NAME).unwrap_or_else(|| "[plinth] install".to_owned());
 
-    let fetch = if reaches_index_in_its_own_way(candidate) { Fetch::Step } else { Fetch::Daemon };
-    match attempt(cx, rewrite, &site, &base, fetch, &name).await {
-        Err(Attempt::WheelsNotFetched(error)) => {
-            // The wheel is gone, or the daemon can't reach the index as the step can. Ask the index again, past the
-            // cache, and fetch as the step would.
-            site.origin.ignore_cache = true;
-            match attempt(cx, rewrite, &site, &base, Fetch::Step, &name).await {
-                Err(Attempt::WheelsNotFetched(_)) => {
-                    Err(Stop::Refused(format!("its wheels can't be fetched: {}", one_line(&error))))
-                }
-                Err(Attempt::Stop(stop)) => Err(stop),
-                Ok(assembled) => Ok(assembled),
-            }
-        }
-        Err(Attempt::Stop(stop)) => Err(stop),
-        Ok(assembled) => Ok(assembled),
+    // If the daemon can't reach the index as the step can, the step fetches: with the resolution that is there, so that
+    // nothing is asked again in the next build. If the wheel is gone, the index is asked again, past the cache.
+    let mut attempts =
+        vec![(Fetch::Daemon, site.origin.ignore_cache), (Fetch::Step, site.origin.ignore_cache)];
+    if reaches_index_in_its_own_way(candidate) {
+        attempts.remove(0);
     }
+    attempts.push((Fetch::Step, true));
+    let mut first = None;
+    for (fetch, ignore_cache) in attempts {
+        site.origin.ignore_cache = ignore_cache;
+        match attempt(cx, rewrite, &site, &base, fetch, &name).await {
+            Err(Attempt::WheelsNotFetched(error)) => {
+                first.get_or_insert(error);
+            }
+            Err(Attempt::Stop(stop)) => return Err(stop),
+            Ok(assembled) => return Ok(assembled),
+        }
+    }
+    let why = first.map(|error| one_line(&error)).unwrap_or_default();
+    Err(Stop::Refused(format!("its wheels can't be fetched: {why}")))
 }
 
 enum Attempt {
@@ -105,7 +109,9 @@ async fn attempt(
     let resolution = site.resolve(rewrite, warm)?;
     let plan = resolve(cx, rewrite, resolution).await?;
     if let Some(mount) = mount_over_scheme(site.candidate, &plan) {
-        return Err(Stop::Refused(format!("the mount at {mount} covers the place that it installs to")).into());
+        return Err(
+            Stop::Refused(format!("the mount at {mount} covers the place that it installs to")).into()
+        );
     }
     if plan.install.is_empty() {
         // Nothing to install and nothing to remove: the state before is the state after.
@@ -139,7 +145,9 @@ async fn attempt(
     }
     if !tail.is_empty() {
         merged.push(record.tail);
-        notes.push(LayerNote { created_by: format!("plinth: {}", tail.iter().map(title).collect::<Vec<_>>().join(", ")) });
+        notes.push(LayerNote {
+            created_by: format!("plinth: {}", tail.iter().map(title).collect::<Vec<_>>().join(", ")),
+        });
     }
     merged.push(record.record);
     notes.push(LayerNote { created_by: "plinth: install records".to_owned() });
@@ -176,7 +184,9 @@ async fn base(
                 base.evidence.push(edge);
             }
             Err(error) if error.is_canceled() => return Err(Stop::Failed(error)),
-            Err(error) => return Err(Stop::Refused(format!("its base image can't be read: {}", one_line(&error)))),
+            Err(error) => {
+                return Err(Stop::Refused(format!("its base image can't be read: {}", one_line(&error))));
+            }
         }
     }
     Ok(base)
@@ -267,7 +277,11 @@ async fn summaries(cx: &Context, rewrite: &mut Rewrite, payloads: &[Payload]) ->
 /// Waits for the record layer; if it refuses, asks why.
 async fn check(cx: &Context, rewrite: &mut Rewrite, record: ops::Record) -> Result<(), Stop> {
     let failed = |error: BuildError| {
-        if error.is_canceled() { Stop::Failed(error) } else { Stop::Refused(format!("its records can't be made: {}", one_line(&error))) }
+        if error.is_canceled() {
+            Stop::Failed(error)
+        } else {
+            Stop::Refused(format!("its records can't be made: {}", one_line(&error)))
+        }
     };
     let Err(error) = cx.solve(rewrite, record.record, true).await else { return Ok(()) };
     if error.is_canceled() {

@@ -1,6 +1,8 @@
 //! Whether a RUN is an install that can be assembled at all, by its operation alone.
 
-use plinth_layers::pip::{PipCommand, Tool, check_environment};
+use std::path::Path;
+
+use plinth_layers::pip::{CacheDir, PipCommand, Tool, check_environment};
 use plinth_proto::pb;
 
 use crate::shell;
@@ -20,6 +22,8 @@ pub(super) struct Candidate {
     pub(super) exec: pb::ExecOp,
     /// Index of the root mount among the operation's mounts.
     pub(super) root: usize,
+    /// It leaves a download cache below the home directory, which an assembled step doesn't.
+    pub(super) leaves_cache: bool,
 }
 
 /// Why a RUN isn't one.
@@ -48,10 +52,17 @@ pub(super) fn classify(exec: &pb::ExecOp) -> Result<Candidate, NoCandidate> {
         shell::Form::Shell(script) => {
             // The container runtime sets these, so the environment of the operation isn't the whole one.
             if script.contains('$') && (!exec.secretenv.is_empty() || meta.proxy_env.is_some()) {
-                return Err(as_written("its script uses variables beside those that the builder adds".to_owned()));
+                return Err(as_written(
+                    "its script uses variables beside those that the builder adds".to_owned(),
+                ));
+            }
+            // To bash, a function goes before a program of its name.
+            if env.iter().any(|(name, _)| name.starts_with("BASH_FUNC_")) {
+                return Err(as_written("its environment holds functions of a shell".to_owned()));
             }
             let lookup = |name: &str| env.iter().rev().find(|(k, _)| k == name).map(|(_, v)| v.clone());
-            let simple = shell::simple_command_with_globs(script, &lookup).map_err(|e| as_written(e.to_string()))?;
+            let simple =
+                shell::simple_command_with_globs(script, &lookup).map_err(|e| as_written(e.to_string()))?;
             let globs = simple.globs.iter().map(|glob| literal_start(&simple.argv[glob.index])).collect();
             (simple.argv, globs)
         }
@@ -59,7 +70,9 @@ pub(super) fn classify(exec: &pb::ExecOp) -> Result<Candidate, NoCandidate> {
     };
     let command = PipCommand::parse(&argv).map_err(|e| as_written(e.reason))?;
     if command.tool == Tool::Uv {
-        return Err(as_written("`uv pip install` runs as written: its own layout isn't assembled yet".to_owned()));
+        return Err(as_written(
+            "`uv pip install` runs as written: its own layout isn't assembled yet".to_owned(),
+        ));
     }
     let secrets = exec.secretenv.iter().map(|secret| (secret.name.clone(), String::new()));
     let env: Vec<(String, String)> = env.iter().cloned().chain(secrets).collect();
@@ -73,11 +86,101 @@ pub(super) fn classify(exec: &pb::ExecOp) -> Result<Candidate, NoCandidate> {
     if !meta.valid_exit_codes.is_empty() {
         return Err(as_written("its exit code is read in a special way".to_owned()));
     }
-    let root = root_mount(exec).ok_or_else(|| as_written("its root is mounted in an unusual way".to_owned()))?;
-    if let Some(mount) = exec.mounts.iter().enumerate().find(|(i, m)| *i != root && keeps_output(m)).map(|(_, m)| m) {
+    let root =
+        root_mount(exec).ok_or_else(|| as_written("its root is mounted in an unusual way".to_owned()))?;
+    if let Some(mount) =
+        exec.mounts.iter().enumerate().find(|(i, m)| *i != root && keeps_output(m)).map(|(_, m)| m)
+    {
         return Err(as_written(format!("it keeps what it writes to the mount at {}", mount.dest)));
     }
-    Ok(Candidate { argv, globs, env, command, exec: exec.clone(), root })
+    // Where wheels come from can be the secret, and a URL with a token in it would end up in the provenance.
+    let is_secret = |mount: &pb::Mount| mount.mount_type == pb::MountType::Secret as i32;
+    if !exec.secretenv.is_empty() || exec.mounts.iter().any(is_secret) {
+        return Err(as_written(
+            "it is given a secret, which may be part of where it fetches from".to_owned(),
+        ));
+    }
+    let leaves_cache = match cache(&command, &env) {
+        None => false,
+        Some(place) => {
+            let kept = exec
+                .mounts
+                .iter()
+                .any(|mount| mount.dest != "/" && Path::new(&place.directory).starts_with(&mount.dest));
+            if !kept && !place.usual {
+                return Err(as_written("it keeps its download cache in a directory of its own".to_owned()));
+            }
+            !kept
+        }
+    };
+    Ok(Candidate { argv, globs, env, command, exec: exec.clone(), root, leaves_cache })
+}
+
+/// Where pip keeps what it downloads.
+struct CachePlace {
+    directory: String,
+    /// Below the home directory, where nobody names it.
+    usual: bool,
+}
+
+/// pip's download cache, if it keeps one.
+fn cache(command: &PipCommand, env: &[(String, String)]) -> Option<CachePlace> {
+    let set =
+        |name: &str| env.iter().rev().find(|(k, v)| k == name && !v.is_empty()).map(|(_, v)| v.as_str());
+    let own = |directory: &str| Some(CachePlace { directory: directory.to_owned(), usual: false });
+    match (command.cache(), set("PIP_CACHE_DIR")) {
+        (CacheDir::None, _) => None,
+        (CacheDir::At(directory), _) if !directory.is_empty() => own(directory),
+        // Whatever its value: pip reads every one as a yes. Which of the two variables wins is not said here.
+        (CacheDir::Unsaid, None) if set("PIP_NO_CACHE_DIR").is_some() => None,
+        (_, Some(directory)) => own(directory),
+        _ => match set("XDG_CACHE_HOME") {
+            Some(directory) => own(&format!("{directory}/pip")),
+            None => {
+                let home = set("HOME").unwrap_or("/root");
+                Some(CachePlace { directory: format!("{home}/.cache/pip"), usual: true })
+            }
+        },
+    }
+}
+
+/// The first place in a build that counts on pip's download cache being there: it copies it, mounts it, or names it in
+/// a command that isn't just a forced removal.
+pub(super) fn names_cache(op: &pb::Op) -> bool {
+    match &op.op {
+        Some(pb::op::Op::Exec(exec)) => {
+            let args = exec.meta.iter().flat_map(|meta| &meta.args).any(|arg| command_names_cache(arg));
+            args || exec.mounts.iter().any(|mount| cache_in(&mount.selector))
+        }
+        Some(pb::op::Op::File(file)) => file.actions.iter().any(|action| match &action.action {
+            Some(pb::file_action::Action::Copy(copy)) => cache_in(&copy.src),
+            _ => false,
+        }),
+        _ => false,
+    }
+}
+
+fn command_names_cache(text: &str) -> bool {
+    text.split(['\n', ';', '&', '|']).any(|part| {
+        let mut words = part.split_whitespace();
+        let forced = words.next() == Some("rm")
+            && words.any(|word| word.starts_with('-') && !word.starts_with("--") && word.contains('f'));
+        cache_in(part) && !forced
+    })
+}
+
+/// Whether a text names `.cache` as a whole, or `.cache/pip`; not `.cache/huggingface`.
+fn cache_in(text: &str) -> bool {
+    text.match_indices(".cache").any(|(at, name)| {
+        let after = &text[at + name.len()..];
+        let inside =
+            |text: &str| text.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
+        let whole = match after.strip_prefix('/') {
+            Some(below) => below.starts_with("pip") || !inside(below),
+            None => !inside(after),
+        };
+        whole && text[..at].chars().next_back().is_none_or(|c| c == '/' || c.is_whitespace())
+    })
 }
 
 /// The part of a word before its first wildcard. Every file name that the word matches begins like that.
@@ -104,7 +207,108 @@ fn keeps_output(mount: &pb::Mount) -> bool {
 
 /// A RUN whose text has none of these words needs no line in the report.
 fn mentions_installer(text: &str) -> bool {
-    const WORDS: &[&str] = &["pip", "pip3", "uv", "uvx", "poetry", "pipenv", "pdm", "conda", "mamba", "easy_install", "pipx"];
+    const WORDS: &[&str] =
+        &["pip", "pip3", "uv", "uvx", "poetry", "pipenv", "pdm", "conda", "mamba", "easy_install", "pipx"];
     text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')))
         .any(|word| WORDS.contains(&word) || word.starts_with("pip3."))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn exec(args: &[&str], env: &[&str]) -> pb::ExecOp {
+        let strings = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect();
+        let meta =
+            pb::Meta { args: strings(args), env: strings(env), cwd: "/".to_owned(), ..Default::default() };
+        let root = pb::Mount { dest: "/".to_owned(), ..Default::default() };
+        pb::ExecOp { meta: Some(meta), mounts: vec![root], ..Default::default() }
+    }
+
+    fn reason(exec: &pb::ExecOp) -> Option<String> {
+        match classify(exec) {
+            Err(NoCandidate::AsWritten(reason)) => Some(reason),
+            Err(NoCandidate::Unrelated) => Some("unrelated".to_owned()),
+            Ok(_) => None,
+        }
+    }
+
+    #[test]
+    fn a_function_in_the_environment_may_be_what_the_shell_calls() {
+        let shell = ["/bin/bash", "-c", "pip install x"];
+        let function = "BASH_FUNC_pip%%=() { true; }";
+        assert_eq!(reason(&exec(&shell, &[function])).unwrap(), "its environment holds functions of a shell");
+        assert_eq!(reason(&exec(&["pip", "install", "x"], &[function])), None);
+    }
+
+    #[test]
+    fn secrets_stay_where_they_are() {
+        let mut with_file = exec(&["pip", "install", "x"], &[]);
+        let mount_type = pb::MountType::Secret as i32;
+        with_file.mounts.push(pb::Mount {
+            dest: "/etc/pip.conf".to_owned(),
+            input: -1,
+            mount_type,
+            ..Default::default()
+        });
+        let mut with_env = exec(&["pip", "install", "x"], &[]);
+        with_env.secretenv.push(pb::SecretEnv { name: "PIP_INDEX_URL".to_owned(), ..Default::default() });
+        for exec in [with_file, with_env] {
+            assert!(reason(&exec).unwrap().starts_with("it is given a secret"));
+        }
+    }
+
+    #[test]
+    fn a_cache_in_an_unusual_place_is_part_of_the_image() {
+        type Case<'c> = (&'c [&'c str], &'c [&'c str], Result<bool, ()>);
+        let cases: &[Case<'_>] = &[
+            (&[], &[], Ok(true)),
+            (&["--no-cache-dir"], &[], Ok(false)),
+            (&["--cache-dir", "/c"], &[], Err(())),
+            (&["--no-cache-dir", "--cache-dir=/c"], &[], Err(())),
+            (&["--cache-dir=/c", "--no-cache-dir"], &[], Ok(false)),
+            (&[], &["PIP_NO_CACHE_DIR=off"], Ok(false)),
+            (&[], &["PIP_NO_CACHE_DIR="], Ok(true)),
+            (&[], &["PIP_CACHE_DIR=/c"], Err(())),
+            (&[], &["PIP_CACHE_DIR=/c", "PIP_NO_CACHE_DIR=1"], Err(())),
+            (&[], &["XDG_CACHE_HOME=/c"], Err(())),
+            (&["--no-cache-dir"], &["PIP_CACHE_DIR=/c", "XDG_CACHE_HOME=/c"], Ok(false)),
+        ];
+        for (options, env, wanted) in cases {
+            let args: Vec<&str> = ["pip", "install", "x"].iter().chain(*options).copied().collect();
+            let got = classify(&exec(&args, env)).map(|candidate| candidate.leaves_cache).map_err(|_| ());
+            assert_eq!(got, *wanted, "{options:?} {env:?}");
+        }
+        let mut mounted = exec(&["pip", "install", "--cache-dir", "/c/pip", "x"], &[]);
+        mounted.mounts.push(pb::Mount {
+            dest: "/c".to_owned(),
+            mount_type: pb::MountType::Cache as i32,
+            ..Default::default()
+        });
+        assert!(!classify(&mounted).ok().unwrap().leaves_cache);
+    }
+
+    #[test]
+    fn who_counts_on_the_cache() {
+        for text in [
+            "cp -r /root/.cache /x",
+            "ls ~/.cache/pip",
+            "rm -r /root/.cache",
+            "true && mv /root/.cache/ /x",
+            "rm -rf /x; tar c .cache",
+        ] {
+            assert!(command_names_cache(text), "{text}");
+        }
+        for text in [
+            "rm -rf /root/.cache /tmp/*",
+            "true && rm -fr ~/.cache/pip",
+            "ls /root/.cache/huggingface",
+            "a.cache",
+            "/x/.cached",
+            "rm -r -f /root/.cache",
+        ] {
+            assert!(!command_names_cache(text), "{text}");
+        }
+    }
 }

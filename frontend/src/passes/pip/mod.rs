@@ -18,7 +18,7 @@ use plinth_proto::graph::{Edge, Graph, OpId, Rewrite};
 use plinth_proto::pb;
 
 use self::assemble::Assembled;
-use self::candidate::{NoCandidate, classify};
+use self::candidate::{NoCandidate, classify, names_cache};
 use super::Stop;
 use super::chain::{described, line};
 use crate::context::Context;
@@ -91,8 +91,16 @@ pub async fn run(
     let mut rewrite = Rewrite::from_edge(graph, root);
     let mut layers = HashMap::new();
     let mut steps = Vec::new();
-    let runs: Vec<OpId> =
-        rewrite.steps().into_iter().filter(|op| described(rewrite.graph(), *op, COMMAND).is_some_and(|c| is_run(&c))).collect();
+    let runs: Vec<OpId> = rewrite
+        .steps()
+        .into_iter()
+        .filter(|op| described(rewrite.graph(), *op, COMMAND).is_some_and(|c| is_run(&c)))
+        .collect();
+    let cache_named_at = rewrite
+        .steps()
+        .into_iter()
+        .find(|op| names_cache(rewrite.graph()[*op].op()))
+        .map(|op| line(rewrite.graph(), op));
     for step in runs {
         let Some(pb::op::Op::Exec(exec)) = &rewrite.graph()[step].op().op else { continue };
         let command = described(rewrite.graph(), step, COMMAND).unwrap_or_default();
@@ -100,6 +108,10 @@ pub async fn run(
         let treatment = match classify(exec) {
             Err(NoCandidate::Unrelated) => Treatment::Unrelated,
             Err(NoCandidate::AsWritten(reason)) => Treatment::AsWritten(reason),
+            Ok(candidate) if candidate.leaves_cache && cache_named_at.is_some() => {
+                let at = cache_named_at.flatten().map(|line| format!(" (line {line})")).unwrap_or_default();
+                Treatment::AsWritten(format!("the build uses the download cache that it leaves{at}"))
+            }
             Ok(candidate) => match assemble::run(cx, &mut rewrite, step, &candidate, originals).await {
                 Ok(Assembled { edge, notes, treatment }) => {
                     rewrite.replace(step.output(0), edge)?;

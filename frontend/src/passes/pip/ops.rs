@@ -47,7 +47,7 @@ impl Site<'_> {
         self.inputs[self.candidate.exec.mounts[self.candidate.root].input as usize]
     }
 
-    /// An operation that sees what the step would see: environment, user, directory, network, mounts.
+    /// An operation that sees what the step would see: environment, user, network, mounts.
     fn in_place(&self, args: Vec<String>) -> ToolExec {
         let mut exec = ToolExec::new(self.tool, self.before(), args);
         let own = &self.candidate.exec;
@@ -55,6 +55,8 @@ impl Site<'_> {
         let args = op.meta.as_mut().map(|meta| std::mem::take(&mut meta.args)).unwrap_or_default();
         let mut meta = own.meta.clone().unwrap_or_default();
         meta.args = args;
+        // The builder makes a working directory that is missing; whether it is must be seen inside.
+        meta.cwd = "/".to_owned();
         meta.remove_mount_stubs_recursive = true;
         meta.env.retain(|entry| !entry.starts_with("TMPDIR="));
         meta.env.push(format!("TMPDIR={TMP}"));
@@ -73,7 +75,13 @@ impl Site<'_> {
     /// Finds out what the step would install.
     pub(super) fn resolve(&self, rewrite: &mut Rewrite, warm: Option<Edge>) -> Result<Edge, GraphError> {
         let globs = serde_json::to_string(&self.candidate.globs).unwrap_or_default();
-        let args = ["resolve".to_owned(), globs].into_iter().chain(self.candidate.argv.iter().cloned()).collect();
+        let cwd =
+            self.candidate.exec.meta.as_ref().map(|meta| meta.cwd.clone()).filter(|cwd| !cwd.is_empty());
+        let cwd = cwd.unwrap_or_else(|| "/".to_owned());
+        let args = ["resolve".to_owned(), globs, cwd]
+            .into_iter()
+            .chain(self.candidate.argv.iter().cloned())
+            .collect();
         let mut exec = self.in_place(args);
         if let Some(warm) = warm {
             exec.read(mounts::PYCACHE, warm, "");
@@ -91,7 +99,12 @@ impl Site<'_> {
     }
 
     /// Removes what the installer would remove first; the result continues the state before.
-    pub(super) fn remove(&self, rewrite: &mut Rewrite, resolution: Edge, names: &str) -> Result<Edge, GraphError> {
+    pub(super) fn remove(
+        &self,
+        rewrite: &mut Rewrite,
+        resolution: Edge,
+        names: &str,
+    ) -> Result<Edge, GraphError> {
         let mut exec = ToolExec::new(self.tool, self.before(), ["remove".to_owned()]).keeping_root();
         exec.read(mounts::RESOLUTION, resolution, "");
         Ok(exec.add(rewrite, format!("[plinth] remove {names}"), &self.origin)?.output(0))
@@ -177,7 +190,11 @@ pub(super) fn payload(
         scheme: with.plan.scheme.clone(),
         interpreter: compiler,
     };
-    let mut exec = ToolExec::new(tool, with.interpreter, ["payload".to_owned(), serde_json::to_string(&spec).unwrap_or_default()]);
+    let mut exec = ToolExec::new(
+        tool,
+        with.interpreter,
+        ["payload".to_owned(), serde_json::to_string(&spec).unwrap_or_default()],
+    );
     let source = match fetched {
         Some(edge) => edge,
         None => http_source(rewrite, wheel, origin)?.output(0),
@@ -212,15 +229,26 @@ fn http_source(rewrite: &mut Rewrite, wheel: &Distribution, origin: &Origin) -> 
 }
 
 /// Byte code that makes the interpreter of an image start fast.
-pub(super) fn warm(rewrite: &mut Rewrite, tool: &Tool, image: Edge, interpreter: &str) -> Result<Edge, GraphError> {
+pub(super) fn warm(
+    rewrite: &mut Rewrite,
+    tool: &Tool,
+    image: Edge,
+    interpreter: &str,
+) -> Result<Edge, GraphError> {
     let mut exec = ToolExec::new(tool, image, ["warm".to_owned(), interpreter.to_owned()]);
     let out = exec.output(mounts::OUT);
     Ok(exec.add(rewrite, "[plinth] warm up the interpreter".to_owned(), &Origin::default())?.output(out))
 }
 
 /// All layers on top of the state before.
-pub(super) fn merge(rewrite: &mut Rewrite, inputs: Vec<Edge>, name: String, origin: &Origin) -> Result<Edge, GraphError> {
-    let merge = pb::MergeOp { inputs: (0..inputs.len() as i64).map(|input| pb::MergeInput { input }).collect() };
+pub(super) fn merge(
+    rewrite: &mut Rewrite,
+    inputs: Vec<Edge>,
+    name: String,
+    origin: &Origin,
+) -> Result<Edge, GraphError> {
+    let merge =
+        pb::MergeOp { inputs: (0..inputs.len() as i64).map(|input| pb::MergeInput { input }).collect() };
     let op = pb::Op {
         constraints: Some(pb::WorkerConstraints::default()),
         op: Some(pb::op::Op::Merge(merge)),
