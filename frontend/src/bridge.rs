@@ -66,7 +66,9 @@ impl Bridge {
     /// If it is missing or switched off, with the daemon's reason.
     pub fn require_api(&self, id: &str) -> Result<(), BuildError> {
         check(&self.caps.api, id).map_err(|why| {
-            BuildError::internal(format!("plinth needs a newer BuildKit: the capability {id} is missing{why}"))
+            BuildError::internal(format!(
+                "plinth needs a newer BuildKit: the capability {id} is missing{why}"
+            ))
         })
     }
 
@@ -103,7 +105,11 @@ impl Bridge {
     ///
     /// # Errors
     /// If it doesn't load or, evaluated, fails.
-    pub async fn solve_definition(&self, definition: bytes::Bytes, evaluate: bool) -> Result<Ref, BuildError> {
+    pub async fn solve_definition(
+        &self,
+        definition: bytes::Bytes,
+        evaluate: bool,
+    ) -> Result<Ref, BuildError> {
         let request = gateway::SolveRequest {
             definition: Some(definition),
             evaluate,
@@ -150,19 +156,30 @@ impl Bridge {
     ///
     /// # Errors
     /// If the result itself can't be had.
-    pub async fn read_optional(&self, r: &Ref, path: &str, limit: u64) -> Result<Option<Vec<u8>>, BuildError> {
+    pub async fn read_optional(
+        &self,
+        r: &Ref,
+        path: &str,
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, BuildError> {
+        if self.has(r, path).await? { self.read_file(r, path, limit).await.map(Some) } else { Ok(None) }
+    }
+
+    /// Whether there is something at a path.
+    ///
+    /// # Errors
+    /// If the result itself, or the directory of the path, can't be had.
+    pub async fn has(&self, r: &Ref, path: &str) -> Result<bool, BuildError> {
+        // Listing a directory doesn't go into those below it.
+        let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
         let request = gateway::ReadDirRequest {
             r#ref: r.0.clone(),
-            dir_path: "/".to_owned(),
-            include_pattern: path.to_owned(),
+            dir_path: format!("/{directory}"),
+            include_pattern: name.to_owned(),
             ..Default::default()
         };
         let entries = self.client.clone().read_dir(request).await?.into_inner().entries;
-        if entries.iter().any(|entry| entry.path.trim_start_matches('/') == path) {
-            self.read_file(r, path, limit).await.map(Some)
-        } else {
-            Ok(None)
-        }
+        Ok(entries.iter().any(|entry| entry.path.trim_start_matches('/') == name))
     }
 
     /// Resolves an image to its digest and config, with the daemon's registries and the user's credentials.

@@ -47,7 +47,9 @@ pub async fn find(
     if let Some(context) = request.opt("context:plinth") {
         let definition = named(context, request, inputs)?;
         let text = read(bridge, definition, FILE).await?.ok_or_else(|| {
-            BuildError::invalid(format!("the named context `plinth` ({context}) holds no {FILE}; put one at its root"))
+            BuildError::invalid(format!(
+                "the named context `plinth` ({context}) holds no {FILE}; put one at its root"
+            ))
         })?;
         return parse(text, format!("{FILE} (named context)")).map(Some);
     }
@@ -63,7 +65,9 @@ pub async fn find(
                 None => local_definition(request, local, &path)?,
             };
             // A local directory that the client doesn't share is no place to look in.
-            if let Ok(Some(text)) = read(bridge, definition, &path).await {
+            let Ok(solved) = bridge.solve_definition(definition, false).await else { continue };
+            if bridge.has(&solved, &path).await.unwrap_or(false) {
+                let text = bridge.read_file(&solved, &path, LIMIT).await?;
                 return parse(text, path).map(Some);
             }
         }
@@ -119,7 +123,9 @@ fn named(context: &str, request: &Request, inputs: &BTreeMap<String, Bytes>) -> 
                 .map_err(|e| BuildError::invalid(format!("the named context `plinth`: {e}")))?;
             source(format!("docker-image://{}", reference.canonical()), BTreeMap::new())
         }
-        "http" | "https" => source(context.to_owned(), [("http.filename".to_owned(), FILE.to_owned())].into()),
+        "http" | "https" => {
+            source(context.to_owned(), [("http.filename".to_owned(), FILE.to_owned())].into())
+        }
         _ => Err(BuildError::invalid(format!(
             "the named context `plinth` is of the kind `{kind}`, from which no policy is read; use a directory, an image or a URL of the file"
         ))),
@@ -151,9 +157,11 @@ fn definition(source: pb::SourceOp, name: String) -> Result<Bytes, BuildError> {
     };
     let op = canonical::encode(&op).map_err(broken)?;
     let digest = Digest::of(&op).to_string();
-    let terminal = pb::Op { inputs: vec![pb::Input { digest: digest.clone(), index: 0 }], ..Default::default() };
+    let terminal =
+        pb::Op { inputs: vec![pb::Input { digest: digest.clone(), index: 0 }], ..Default::default() };
     let terminal = canonical::encode(&terminal).map_err(broken)?;
-    let metadata = pb::OpMetadata { description: [(CUSTOM_NAME.to_owned(), name)].into(), ..Default::default() };
+    let metadata =
+        pb::OpMetadata { description: [(CUSTOM_NAME.to_owned(), name)].into(), ..Default::default() };
     let metadata = [(digest, metadata), (Digest::of(&terminal).to_string(), pb::OpMetadata::default())];
     let definition = pb::Definition { def: vec![op, terminal], metadata: metadata.into(), source: None };
     canonical::encode(&definition).map_err(broken)
