@@ -20,5 +20,6 @@ mod definitions;
 mod passthrough;
 mod pip;
 mod pip_trees;
+mod regressions;
 mod reproducible;
 mod support;
