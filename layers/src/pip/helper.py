@@ -70,7 +70,8 @@ def describe():
         optimize=sys.flags.optimize,
         stdlib=stdlib,
         umask=umask,
-        root=os.geteuid() == 0,
+        # The group as well: new files get it, and the image's own files say which one it is.
+        root=os.geteuid() == 0 and os.getegid() == 0,
         pip_version=pip.__version__,
         pip_directory=os.path.dirname(os.path.dirname(os.path.abspath(pip.__file__))),
         scheme=scheme,

@@ -211,6 +211,12 @@ fn prepare(context: &Context) -> Result<(PipCommand, Launcher), NotUnderstood> {
         return Err(NotUnderstood::new("uv is not assembled yet"));
     }
     check_environment(&context.env)?;
+    let set = |name: &str| context.env.iter().find(|(key, value)| key == name && !value.is_empty());
+    let caches = command.cache() != CacheDir::None && set("PIP_NO_CACHE_DIR").is_none();
+    if caches && set("HOME").is_some_and(|(_, home)| !Path::new(home).is_dir()) {
+        // It would be made for the download cache, and stay.
+        return Err(NotUnderstood::new("a home directory that is not there"));
+    }
     let mut files = LocalFiles { cwd: &context.cwd, env: &context.env };
     let variable = context.env.iter().find(|(name, _)| name == "PIP_CONSTRAINT");
     let from_env = variable.into_iter().flat_map(|(_, files)| files.split_whitespace());
