@@ -60,7 +60,9 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     let bridge = Bridge::new(channel, imports.as_ref().map(Clone::clone).unwrap_or_default()).await?;
     let outcome = match imports {
         Ok(_) => build(&Context::new(bridge.clone(), request)).await,
-        Err(error) => Err(BuildError::invalid(format!("the option cache-imports is no list of caches: {error}"))),
+        Err(error) => {
+            Err(BuildError::invalid(format!("the option cache-imports is no list of caches: {error}")))
+        }
     };
     Ok(bridge.finish(outcome.map_err(BuildError::into_status)).await?)
 }
@@ -84,8 +86,10 @@ async fn build(cx: &Context) -> Result<gateway::Result, BuildError> {
     if !explain && (cx.request.is_off() || cx.request.subrequest().is_some()) {
         return upstream::solve(&cx.bridge, &cx.request, &inputs).await;
     }
-    let (result, policy) =
-        tokio::join!(upstream::solve(&cx.bridge, &cx.request, &inputs), policy_source::find(&cx.bridge, &cx.request, &inputs));
+    let (result, policy) = tokio::join!(
+        upstream::solve(&cx.bridge, &cx.request, &inputs),
+        policy_source::find(&cx.bridge, &cx.request, &inputs)
+    );
     // A mistake in the Dockerfile is shown as if plinth weren't there, whatever else is wrong.
     let (mut result, policy) = (result?, policy?);
 
@@ -194,7 +198,9 @@ fn answer(report: &Report, json: bool) -> gateway::Result {
 fn images(result: &gateway::Result) -> Result<Vec<Image>, String> {
     let refs: Vec<(Option<String>, &gateway::Ref)> = match &result.result {
         Some(gateway::result::Result::Ref(one)) => vec![(None, one)],
-        Some(gateway::result::Result::Refs(map)) => map.refs.iter().map(|(id, r)| (Some(id.clone()), r)).collect(),
+        Some(gateway::result::Result::Refs(map)) => {
+            map.refs.iter().map(|(id, r)| (Some(id.clone()), r)).collect()
+        }
         _ => return Err("the build has no result".to_owned()),
     };
     let mut images = Vec::new();
@@ -216,7 +222,12 @@ async fn decide(cx: &Context, policy: Option<&Found>, images: &[Image]) -> Resul
     let Some(policy) = policy else { return Ok(Decisions::new()) };
     let targets: Vec<base::Target<'_>> = images
         .iter()
-        .map(|image| base::Target { graph: &image.graph, root: image.root, strings: image.config.strings() })
+        .map(|image| base::Target {
+            graph: &image.graph,
+            root: image.root,
+            strings: image.config.strings(),
+            user: image.config.user().to_owned(),
+        })
         .collect();
     base::decide(cx, policy, &targets).await
 }
@@ -247,12 +258,16 @@ async fn rewrite(cx: &Context, decisions: &Decisions, image: Image) -> Result<Do
     if let Some(master) = &applied.master {
         config.rebase(&master.original, &master.config);
     }
-    let layers: Vec<Option<Vec<LayerNote>>> = operations.iter().map(|op| passed.layers.get(op).cloned()).collect();
+    let layers: Vec<Option<Vec<LayerNote>>> =
+        operations.iter().map(|op| passed.layers.get(op).cloned()).collect();
     if layers.iter().any(Option::is_some) {
         config.align_history(&layers, epoch(cx).as_deref());
     }
     let base_config = applied.master.map(|master| master.config);
-    Ok(Done { steps: passed.steps, new: Some(New { graph: passed.graph, root: passed.root, config, base_config }) })
+    Ok(Done {
+        steps: passed.steps,
+        new: Some(New { graph: passed.graph, root: passed.root, config, base_config }),
+    })
 }
 
 /// `SOURCE_DATE_EPOCH` of the build as a history time.
@@ -319,7 +334,8 @@ async fn warn(cx: &Context, result: &gateway::Result, message: &str, line: Optio
     // A warning belongs to a vertex: as upstream's, to the one that loads the Dockerfile.
     let load = file.as_ref().and_then(|file| file.definition.clone()).and_then(|def| Graph::decode(def).ok());
     let digest = load.map(|graph| graph[graph.root().op].digest().to_string()).unwrap_or_default();
-    let position = |line: usize| Some(pb::Position { line: i32::try_from(line).unwrap_or_default(), character: 0 });
+    let position =
+        |line: usize| Some(pb::Position { line: i32::try_from(line).unwrap_or_default(), character: 0 });
     let range = line.map(|line| pb::Range { start: position(line), end: position(line) });
     let warning = gateway::WarnRequest {
         digest,

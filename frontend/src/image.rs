@@ -53,7 +53,11 @@ impl ImageConfig {
     /// `os` and `architecture`, joined like `linux/amd64`.
     #[must_use]
     pub fn platform(&self) -> String {
-        format!("{}/{}", self.0["os"].as_str().unwrap_or_default(), self.0["architecture"].as_str().unwrap_or_default())
+        format!(
+            "{}/{}",
+            self.0["os"].as_str().unwrap_or_default(),
+            self.0["architecture"].as_str().unwrap_or_default()
+        )
     }
 
     /// The environment, as `KEY=value`.
@@ -75,10 +79,31 @@ impl ImageConfig {
         let config = &self.0["config"];
         let mut out = self.env();
         for key in ["Entrypoint", "Cmd", "Shell"] {
-            out.extend(config[key].as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)));
+            out.extend(
+                config[key].as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)),
+            );
         }
-        out.extend(config["Healthcheck"]["Test"].as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)));
+        out.extend(
+            config["Healthcheck"]["Test"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|v| v.as_str().map(str::to_owned)),
+        );
         out
+    }
+
+    /// The user that the image runs as: `name`, `name:group`, numbers; empty for root.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        self.0["config"]["User"].as_str().unwrap_or_default()
+    }
+
+    /// The programs that start the image: the first words of its entry point and of its command.
+    #[must_use]
+    pub fn started(&self) -> Vec<String> {
+        let first = |key: &str| self.0["config"][key][0].as_str().map(str::to_owned);
+        ["Entrypoint", "Cmd"].into_iter().filter_map(first).collect()
     }
 
     /// Sets a label.
@@ -117,8 +142,12 @@ impl ImageConfig {
     /// then fills it in by itself.
     pub fn align_history(&mut self, chain: &[Option<Vec<LayerNote>>], created: Option<&str>) -> bool {
         let Some(history) = self.0["history"].as_array() else { return false };
-        let layered: Vec<usize> =
-            history.iter().enumerate().filter(|(_, entry)| entry["empty_layer"] != Value::Bool(true)).map(|(i, _)| i).collect();
+        let layered: Vec<usize> = history
+            .iter()
+            .enumerate()
+            .filter(|(_, entry)| entry["empty_layer"] != Value::Bool(true))
+            .map(|(i, _)| i)
+            .collect();
         let Some(first) = layered.len().checked_sub(chain.len()) else { return false };
         let mut out = Vec::with_capacity(history.len());
         let mut operation = layered[first..].iter().zip(chain).peekable();
@@ -192,7 +221,12 @@ mod tests {
             {"created_by": "CMD [\"a\"]", "empty_layer": true},
         ]}));
         assert!(image.align_history(&[Some(vec![note("x 1"), note("record")]), None], None));
-        let by: Vec<&str> = image.0["history"].as_array().unwrap().iter().map(|e| e["created_by"].as_str().unwrap()).collect();
+        let by: Vec<&str> = image.0["history"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|e| e["created_by"].as_str().unwrap())
+            .collect();
         assert_eq!(by, ["base", "ENV A=1", "x 1", "record", "COPY . . # buildkit", "CMD [\"a\"]"]);
         assert_eq!(image.0["history"][2]["created"], CREATED);
     }
@@ -208,15 +242,24 @@ mod tests {
 
     #[test]
     fn only_what_describes_the_base_follows_the_base() {
-        let from = config(json!({"config": {"Env": ["PATH=/a", "PYTHON_VERSION=3.11.1", "GPG_KEY=k", "LANG=C"]}, "history": [{"created_by": "old"}]}));
-        let to = config(json!({"config": {"Env": ["PATH=/b", "PYTHON_VERSION=3.11.9"]}, "history": [{"created_by": "m1"}, {"created_by": "m2"}]}));
+        let from = config(
+            json!({"config": {"Env": ["PATH=/a", "PYTHON_VERSION=3.11.1", "GPG_KEY=k", "LANG=C"]}, "history": [{"created_by": "old"}]}),
+        );
+        let to = config(
+            json!({"config": {"Env": ["PATH=/b", "PYTHON_VERSION=3.11.9"]}, "history": [{"created_by": "m1"}, {"created_by": "m2"}]}),
+        );
         let mut image = config(json!({
             "config": {"Env": ["PATH=/a", "PYTHON_VERSION=3.11.1", "GPG_KEY=k", "LANG=C", "X=1"]},
             "history": [{"created_by": "old"}, {"created_by": "RUN x"}]
         }));
         image.rebase(&from, &to);
         assert_eq!(image.env(), ["PATH=/a", "PYTHON_VERSION=3.11.9", "LANG=C", "X=1"]);
-        let by: Vec<&str> = image.0["history"].as_array().unwrap().iter().map(|e| e["created_by"].as_str().unwrap()).collect();
+        let by: Vec<&str> = image.0["history"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|e| e["created_by"].as_str().unwrap())
+            .collect();
         assert_eq!(by, ["m1", "m2", "RUN x"]);
         let mut own = config(json!({"config": {"Env": ["PYTHON_VERSION=mine"]}}));
         own.rebase(&from, &to);

@@ -9,10 +9,11 @@ mod python;
 mod rootfs;
 
 pub use elf::libc_of;
-pub use os::{node_version, os_release};
+pub use os::{accounts, node_version, os_release, programs};
 pub use python::{FingerprintError, find_pythons, fingerprint};
 pub use rootfs::RootFs;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -32,11 +33,17 @@ pub struct Facts {
     pub pythons: Vec<PythonFacts>,
     /// `X.Y.Z` of Node, if `node` is on PATH and its version can be read from its header files.
     pub node: Option<String>,
+    /// Names in `/etc/passwd`.
+    pub users: BTreeSet<String>,
+    /// Names in `/etc/group`.
+    pub groups: BTreeSet<String>,
+    /// Names of the programs in the directories of PATH.
+    pub programs: BTreeSet<String>,
 }
 
 impl Facts {
     /// Version of this document.
-    pub const FORMAT: u32 = 1;
+    pub const FORMAT: u32 = 2;
     /// Name of the file in the output directory of `plinth step probe`.
     pub const FILE: &str = "facts.json";
 
@@ -53,6 +60,9 @@ impl Facts {
             libc: libc_of(&root),
             pythons: find_pythons(&root, path_env),
             node: node_version(&root, path_env),
+            users: accounts(&root, "/etc/passwd"),
+            groups: accounts(&root, "/etc/group"),
+            programs: programs(&root, path_env),
         }
     }
 }

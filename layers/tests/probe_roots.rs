@@ -50,7 +50,21 @@ fn a_merged_usr_with_two_pythons_and_node() {
     let header =
         b"#define NODE_MAJOR_VERSION 18\n#define NODE_MINOR_VERSION 20\n#define NODE_PATCH_VERSION 4\n";
     file(dir.path(), "usr/local/include/node/node_version.h", header, 0o644);
+    file(
+        dir.path(),
+        "etc/passwd",
+        b"root:x:0:0::/root:/bin/sh\nnode:x:1000:1000::/:/bin/sh\n\nbroken\n",
+        0o644,
+    );
+    file(dir.path(), "etc/group", b"staff:x:50:\n", 0o644);
+    file(dir.path(), "usr/bin/not-a-program", b"", 0o644);
     let facts = Facts::read(dir.path(), PATH);
+    assert_eq!(facts.users.iter().collect::<Vec<_>>(), ["node", "root"]);
+    assert_eq!(facts.groups.iter().collect::<Vec<_>>(), ["staff"]);
+    assert_eq!(
+        facts.programs.iter().collect::<Vec<_>>(),
+        ["node", "python", "python3", "python3.11", "python3.12"]
+    );
     assert_eq!((facts.os_id.as_str(), facts.os_version.as_str()), ("debian", "12"));
     assert_eq!(facts.libc, Libc::Glibc);
     assert_eq!(facts.node.as_deref(), Some("18.20.4"));

@@ -1,5 +1,6 @@
 //! The operating system by its `os-release`, and Node by its header files.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::RootFs;
@@ -38,4 +39,21 @@ pub fn node_version(root: &RootFs<'_>, path_env: &str) -> Option<String> {
         number("NODE_MINOR_VERSION")?,
         number("NODE_PATCH_VERSION")?
     ))
+}
+
+/// Names of a file like `passwd(5)` or `group(5)`.
+pub fn accounts(root: &RootFs<'_>, file: &str) -> BTreeSet<String> {
+    let bytes = root.read(Path::new(file), 1 << 20).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    text.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.to_owned()).collect()
+}
+
+/// Names of the programs in the directories of PATH.
+pub fn programs(root: &RootFs<'_>, path_env: &str) -> BTreeSet<String> {
+    let directories = path_env.split(':').filter(|directory| directory.starts_with('/')).map(Path::new);
+    let names = directories.flat_map(|directory| {
+        let names = root.names(directory).into_iter();
+        names.filter(|name| root.is_program(&directory.join(name))).filter_map(|name| name.into_string().ok())
+    });
+    names.collect()
 }

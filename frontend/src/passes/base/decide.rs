@@ -1,6 +1,6 @@
 //! What happens to each image that a build builds on: the policy's word, checked against the images themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use plinth_layers::facts::Facts;
 use plinth_proto::graph::{Edge, Graph, OpId, Rewrite};
@@ -66,6 +66,8 @@ pub struct Target<'a> {
     pub root: Edge,
     /// Strings of the final config that could name an interpreter.
     pub strings: Vec<String>,
+    /// The user that the final config names.
+    pub user: String,
 }
 
 /// Decides about every image that one of the targets builds on. A base moves on all platforms or on none.
@@ -121,8 +123,17 @@ async fn master(
             return Ok(Err(format!("the base `{}` isn't there for {id}", base.name)));
         }
         Err(error) => {
-            let message = format!("{}: the image of base `{}` can't be had: {}", policy.name, base.name, error.message());
-            return Err(BuildError::invalid(message).at(&policy.name, policy.text.as_bytes(), base.line..=base.line));
+            let message = format!(
+                "{}: the image of base `{}` can't be had: {}",
+                policy.name,
+                base.name,
+                error.message()
+            );
+            return Err(BuildError::invalid(message).at(
+                &policy.name,
+                policy.text.as_bytes(),
+                base.line..=base.line,
+            ));
         }
     };
     let original = cx.image(&used.reference, platform.as_ref()).await?;
@@ -142,12 +153,19 @@ async fn master(
     if let Err(reason) = fits(&old, &new, base) {
         return Ok(Err(reason));
     }
+    if let Some(missing) = missing(target, &original.config, &old, &new) {
+        return Ok(Err(format!("the image has {missing}, and the base `{}` doesn't", base.name)));
+    }
     if let (Some(old), Some(new)) = (minor(&old), minor(&new))
         && old != new
         && let Some(place) = names_version(target.graph, target.root, &target.strings, old)
     {
-        let at = place.line.map(|line| format!("line {line} ")).unwrap_or_else(|| "the image config ".to_owned());
-        return Ok(Err(format!("{at}names Python {old} (`{}`), the base `{}` has {new}", place.text, base.name)));
+        let at =
+            place.line.map(|line| format!("line {line} ")).unwrap_or_else(|| "the image config ".to_owned());
+        return Ok(Err(format!(
+            "{at}names Python {old} (`{}`), the base `{}` has {new}",
+            place.text, base.name
+        )));
     }
     Ok(Ok((id, Master { reference, config: resolved.config, original: original.config })))
 }
@@ -175,12 +193,7 @@ fn pinned(reference: &str, digest: &str) -> String {
 
 fn fits(old: &Facts, new: &Facts, base: &Base) -> Result<(), String> {
     if old.libc != new.libc {
-        return Err(format!(
-            "the image has {} and the base `{}` has {}",
-            libc(old),
-            base.name,
-            libc(new)
-        ));
+        return Err(format!("the image has {} and the base `{}` has {}", libc(old), base.name, libc(new)));
     }
     match (minor(old), minor(new)) {
         (Some(old), Some(new)) => base.accepts_minor(old, new),
@@ -189,10 +202,67 @@ fn fits(old: &Facts, new: &Facts, base: &Base) -> Result<(), String> {
             (Some(old), Some(new)) if major(old) != major(new) => {
                 Err(format!("the image has Node {old} and the base `{}` has Node {new}", base.name))
             }
-            (Some(old), None) => Err(format!("the image has Node {old} and the base `{}` has none", base.name)),
+            (Some(old), None) => {
+                Err(format!("the image has Node {old} and the base `{}` has none", base.name))
+            }
             _ => Ok(()),
         },
     }
+}
+
+/// What the config of the image, or a step of the build, names and only the image has: a user, a group, a program.
+fn missing(target: &Target<'_>, config: &ImageConfig, old: &Facts, new: &Facts) -> Option<String> {
+    let mut users = vec![config.user().to_owned(), target.user.clone()];
+    for op in target.graph.order(target.root) {
+        match &target.graph[op].op().op {
+            Some(pb::op::Op::Exec(exec)) => users.extend(exec.meta.iter().map(|meta| meta.user.clone())),
+            Some(pb::op::Op::File(file)) => users.extend(file.actions.iter().flat_map(owners)),
+            _ => {}
+        }
+    }
+    let gone = |name: &str, old: &BTreeSet<String>, new: &BTreeSet<String>| {
+        old.contains(name) && !new.contains(name)
+    };
+    for user in &users {
+        let (user, group) = user.split_once(':').unwrap_or((user, ""));
+        if gone(user, &old.users, &new.users) {
+            return Some(format!("the user `{user}`, which the build names"));
+        }
+        if gone(group, &old.groups, &new.groups) {
+            return Some(format!("the group `{group}`, which the build names"));
+        }
+    }
+    config.started().into_iter().find_map(|program| match program.rsplit_once('/') {
+        // By a path that is not in PATH: whether the base has it isn't among the facts.
+        Some((directory, _)) if !PROGRAM_DIRECTORIES.contains(&directory) => {
+            Some(format!("a file that its config starts (`{program}`)"))
+        }
+        Some((_, name)) => {
+            gone(name, &old.programs, &new.programs).then(|| format!("the program `{program}`"))
+        }
+        None => gone(&program, &old.programs, &new.programs).then(|| format!("the program `{program}`")),
+    })
+}
+
+/// Where the facts look for programs.
+const PROGRAM_DIRECTORIES: &[&str] =
+    &["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/// `user:` and `:group` that a file operation looks up by name.
+fn owners(action: &pb::FileAction) -> Vec<String> {
+    use pb::file_action::Action;
+    let owner = match &action.action {
+        Some(Action::Copy(a)) => a.owner.as_ref(),
+        Some(Action::Mkfile(a)) => a.owner.as_ref(),
+        Some(Action::Mkdir(a)) => a.owner.as_ref(),
+        Some(Action::Symlink(a)) => a.owner.as_ref(),
+        Some(Action::Rm(_)) | None => None,
+    };
+    let name = |user: &Option<pb::UserOpt>| match user.as_ref().and_then(|user| user.user.as_ref()) {
+        Some(pb::user_opt::User::ByName(name)) => name.name.clone(),
+        _ => String::new(),
+    };
+    owner.map(|owner| vec![name(&owner.user), format!(":{}", name(&owner.group))]).unwrap_or_default()
 }
 
 fn minor(facts: &Facts) -> Option<&str> {
@@ -210,4 +280,3 @@ fn libc(facts: &Facts) -> &'static str {
         plinth_layers::facts::Libc::None => "no C library",
     }
 }
-
