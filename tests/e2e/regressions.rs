@@ -1,11 +1,12 @@
 //! Builds that once came out different from plain ones, one test for each.
 
+use crate::bases::policy;
 use crate::pip::{BASE, Case, Expect, check, wheels};
 use crate::support::build::{Build, Side};
 use crate::support::env::e2e;
 use crate::support::files::Files;
 use crate::support::index::Index;
-use crate::support::report::Report;
+use crate::support::report::{LABEL, Report};
 
 fn same(expect: Expect, body: &str, then: &str) {
     let env = e2e!();
@@ -133,4 +134,33 @@ fn a_policy_beside_a_dockerfile_in_a_subdirectory() {
     files.write("docker/plinth.toml", "version = = 1\n");
     let built = Build::new(env, Side::Plinth, files.path()).opt("filename", "docker/Dockerfile").run();
     assert!(built.error().contains("docker/plinth.toml"), "{}", built.stderr);
+}
+
+/// A master without the user, or without the program, that the image's config names would build something broken.
+#[test]
+fn a_master_without_the_user_or_entry_point_of_the_image() {
+    let env = e2e!();
+    if env.frontend.is_none() {
+        return;
+    }
+    for (name, line, reason) in [
+        ("user", "RUN useradd -m somebody\nUSER somebody", "the user `somebody`"),
+        (
+            "entry",
+            "RUN cp /bin/true /usr/local/bin/own-entry\nENTRYPOINT [\"own-entry\"]",
+            "the program `own-entry`",
+        ),
+        ("path", "RUN cp /bin/true /own-entry\nENTRYPOINT [\"/own-entry\"]", "(`/own-entry`)"),
+    ] {
+        let image = format!("{}/e2e/master-{name}:1", env.registry);
+        let original = Files::dockerfile(&format!("FROM {BASE}\n{line}\n"));
+        Build::new(env, Side::Plain, original.path()).push(&image).run().ok();
+        let files = Files::dockerfile(&format!("FROM {image}\nCMD [\"true\"]\n"));
+        let replaces = format!("{}/e2e/master-{name}*", env.registry);
+        files.write("plinth.toml", policy(env, &replaces));
+        let built = Build::new(env, Side::Plinth, files.path()).layout().run().ok();
+        let warnings = format!("{:?}", built.progress.warnings);
+        assert!(warnings.contains("plinth keeps") && warnings.contains(reason), "{name}: {warnings}");
+        assert_eq!(built.layout().image().label(LABEL), None, "nothing is rewritten");
+    }
 }
