@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! pip/          what a `pip install` command line, its environment and its configuration mean
+//! uv/           the same for uv, and what it leaves behind
 //! wheel/        reading a wheel (zip, RECORD, WHEEL) and spreading it over an install scheme
 //! install/      what an installer writes besides the wheel's own files: scripts, RECORD, REQUESTED, …
 //! tree/         file trees: physical paths, parent directories, canonical tar and its diff ID
@@ -19,4 +20,5 @@ pub mod pip;
 pub mod resolution;
 pub mod steps;
 pub mod tree;
+pub mod uv;
 pub mod wheel;

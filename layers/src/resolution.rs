@@ -39,7 +39,7 @@ pub enum Outcome {
 /// Everything needed to build the layers of one step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    /// What goes into `INSTALLER`: `pip`.
+    /// What goes into `INSTALLER`: `pip` or `uv`.
     pub installer: String,
     /// Version of that installer, such as `23.0.1`.
     pub installer_version: String,
@@ -53,6 +53,46 @@ pub struct Plan {
     pub remove: Vec<Removal>,
     /// `name version` of requirements found satisfied by what is there already.
     pub satisfied: Vec<String>,
+    /// An empty file that the installer leaves behind and that is not there yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<LockFile>,
+}
+
+impl Plan {
+    /// How its installer lays out wheels.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        if self.installer == "uv" { Layout::Uv } else { Layout::Pip }
+    }
+}
+
+/// A lock file: uv makes one for the environment that it installs into, and leaves it there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockFile {
+    /// Absolute path.
+    pub path: String,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// How the files of a wheel are laid out. uv and pip differ in byte code, in the modes of scripts, and in what they
+/// do with unusual wheels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// As pip does, with byte code.
+    #[default]
+    Pip,
+    /// As uv does, without byte code.
+    Uv,
+}
+
+impl Layout {
+    /// Whether it is pip's, which specifications don't mention.
+    #[must_use]
+    pub fn is_pip(&self) -> bool {
+        *self == Self::Pip
+    }
 }
 
 /// A Python interpreter as seen inside a root file system.

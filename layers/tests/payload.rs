@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use plinth_layers::resolution::{Interpreter, Scheme};
+use plinth_layers::resolution::{Interpreter, Layout, Scheme};
 use plinth_layers::steps::payload::{self, Error, PayloadSpec};
 use plinth_layers::tree::{LAYOUT, MTIME, diff_id, tar};
 use plinth_layers::wheel::{Kind, PayloadMeta};
@@ -35,6 +35,7 @@ fn spec(wheel: &Wheel, bytes: &[u8], interpreter: &Interpreter) -> PayloadSpec {
         sha256: sha256(bytes),
         scheme: scheme(),
         interpreter: interpreter.clone(),
+        laid_out_as: Layout::default(),
     }
 }
 

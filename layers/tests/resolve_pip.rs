@@ -189,7 +189,7 @@ fn what_pip_would_do_otherwise_is_refused() {
     assert_eq!(refusal(&["pip", "install", "-r", "none"]), "a requirements file that can't be read");
     assert_eq!(refusal(&["pip9", "install", "x"]), "not a pip command");
     assert_eq!(refusal(&["pip3.99", "install", "x"]), "a program that is not in PATH");
-    assert_eq!(refusal(&["uv", "pip", "install", "--system", "x"]), "uv is not assembled yet");
+    assert_eq!(refusal(&["uv", "pip", "install", "--system", "x"]), "a program that is not in PATH");
 
     // Configuration.
     let config = venv.home().join(".pip");

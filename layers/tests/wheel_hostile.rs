@@ -6,7 +6,7 @@ mod wheels;
 use std::fs;
 use std::path::Path;
 
-use plinth_layers::resolution::Scheme;
+use plinth_layers::resolution::{Layout, Scheme};
 use plinth_layers::steps::payload::{self, PayloadSpec};
 use plinth_layers::tree::LAYOUT;
 use wheels::{Wheel, interpreter, python, sha256};
@@ -33,6 +33,7 @@ fn error(wheel: &Wheel, bytes: &[u8]) -> String {
             data: "/p".into(),
         },
         interpreter,
+        laid_out_as: Layout::default(),
     };
     let result = payload::run(&spec, &path("wheel"), &path("in/out"), &path("in/meta"));
     let mut around: Vec<_> =

@@ -23,3 +23,4 @@ mod pip_trees;
 mod regressions;
 mod reproducible;
 mod support;
+mod uv;

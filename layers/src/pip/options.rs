@@ -136,6 +136,10 @@ pub(super) const UV_INSTALL: &[OptionSpec] = &[
     value(Resolve, &["--constraint", "--constraints", "-c"]),
     value(Resolve, &["--index-url", "-i"]),
     value(Resolve, &["--extra-index-url"]),
+    value(Resolve, &["--index"]),
+    value(Resolve, &["--default-index"]),
+    value(Nothing, &["--cache-dir"]),
+    value(Nothing, &["--link-mode"]),
     flag(Resolve, &["--no-deps"]),
     flag(Resolve, &["--upgrade", "-U"]),
     flag(Resolve, &["--require-hashes"]),
@@ -143,7 +147,7 @@ pub(super) const UV_INSTALL: &[OptionSpec] = &[
     value(Refused, &["--editable", "-e"]),
     value(Refused, &["--target", "-t"]),
     value(Refused, &["--prefix"]),
-    value(Refused, &["--python", "-p"]),
+    value(Resolve, &["--python", "-p"]),
 ];
 
 /// Looks `name` (with its dashes) up in some tables.

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::install::compile::{self, CompileError, Job};
 use crate::install::scripts;
-use crate::resolution::{Interpreter, Scheme};
+use crate::resolution::{Interpreter, Layout, Scheme};
 use crate::tree::fs::{self as tree_fs, Attributes, Context, inside};
 use crate::tree::{IoError, LAYOUT};
 use crate::wheel::archive::{Archive, Member};
@@ -36,6 +36,9 @@ pub struct PayloadSpec {
     pub scheme: Scheme,
     /// The interpreter that compiles, [`Interpreter::fingerprint`] left empty: it is not part of a payload's identity.
     pub interpreter: Interpreter,
+    /// Whose way of laying out files; byte code is part of it.
+    #[serde(default, skip_serializing_if = "Layout::is_pip")]
+    pub laid_out_as: Layout,
 }
 
 /// Why there is no payload.
@@ -86,8 +89,10 @@ fn clear(directory: &Path) -> Result<(), IoError> {
 fn make(spec: &PayloadSpec, wheel: &Path, out: &Path, meta: &Path) -> Result<(), Error> {
     let mut archive = Archive::open(wheel, &spec.sha256)?;
     let mut described = describe(spec, &mut archive)?;
-    unpack(&mut archive, &mut described, out, meta)?;
-    byte_code(&mut described, out, meta)?;
+    unpack(spec, &mut archive, &mut described, out, meta)?;
+    if spec.laid_out_as.is_pip() {
+        byte_code(&mut described, out, meta)?;
+    }
     tree_fs::settle_directories(out)?;
     described.directories = directories(out)?;
     let mut text = serde_json::to_vec_pretty(&described).map_err(|e| Error::Spec(e.to_string()))?;
@@ -148,6 +153,9 @@ fn describe(spec: &PayloadSpec, archive: &mut Archive) -> Result<PayloadMeta, Wh
             pyc: None,
         });
     }
+    if spec.laid_out_as == Layout::Uv {
+        as_uv(archive, &dist_info, &record, &mut entries)?;
+    }
     // Headers come among the data files, in the archive's order; the order only shows where paths
     // coincide, and that is refused.
     entries.sort_by_key(|e| match e.part {
@@ -174,9 +182,56 @@ fn describe(spec: &PayloadSpec, archive: &mut Archive) -> Result<PayloadMeta, Wh
     })
 }
 
+/// Applies what uv does in another way than pip, and refuses wheels of which that is not known.
+fn as_uv(
+    archive: &Archive,
+    dist_info: &str,
+    record: &[wheel::record::Row],
+    entries: &mut [Entry],
+) -> Result<(), WheelError> {
+    let odd = |path: &str, why: &str| WheelError::format(path, format!("{why}, with uv"));
+    if let Some(directory) = archive.empty_directory() {
+        return Err(odd(directory, "is an empty directory"));
+    }
+    if let Some(member) = archive.members().iter().find(|m| m.unclear) {
+        return Err(odd(&member.name, "has an execute bit that installers read differently"));
+    }
+    if entries.len() != archive.members().len() {
+        return Err(odd(dist_info, "has wrappers for its scripts"));
+    }
+    let listed: std::collections::BTreeSet<&str> = record.iter().map(|row| row[0].as_str()).collect();
+    for [path, _, size] in record {
+        // uv writes the size anew.
+        if !size.is_empty() && size.parse::<u64>().is_ok_and(|n| n.to_string() != *size) {
+            return Err(odd(path, "has a size of an unusual form in RECORD"));
+        }
+    }
+    for entry in entries {
+        if entry.kind == Kind::Kept {
+            return Err(odd(&entry.source, "is a file of the installer"));
+        }
+        if !listed.contains(entry.source.as_str()) {
+            return Err(odd(&entry.source, "is not listed in RECORD"));
+        }
+        if entry.part == Part::Scripts {
+            if entry.source.split('/').count() != 3 {
+                return Err(odd(&entry.source, "is a script in a directory"));
+            }
+            entry.mode = 0o755;
+        }
+    }
+    Ok(())
+}
+
 /// Writes every file to the payload or to the kept ones, verifying RECORD on the way; files that are not
 /// installed are verified too.
-fn unpack(archive: &mut Archive, described: &mut PayloadMeta, out: &Path, meta: &Path) -> Result<(), Error> {
+fn unpack(
+    spec: &PayloadSpec,
+    archive: &mut Archive,
+    described: &mut PayloadMeta,
+    out: &Path,
+    meta: &Path,
+) -> Result<(), Error> {
     let members: Vec<Member> = archive.members().to_vec();
     let names: Vec<&str> = members.iter().map(|m| m.name.as_str()).collect();
     let promises = wheel::record::promises(&described.dist_info, &described.record, &names)?;
@@ -203,6 +258,9 @@ fn unpack(archive: &mut Archive, described: &mut PayloadMeta, out: &Path, meta: 
         let mut mode = entry.mode;
         let mut destination = destination;
         if entry.part == Part::Scripts && starts_with(&destination, scripts::PLACEHOLDER)? {
+            if spec.laid_out_as == Layout::Uv && starts_with(&destination, b"#!pythonw")? {
+                return Err(WheelError::format(&entry.source, "starts with `#!pythonw`, with uv").into());
+            }
             entry.kind = Kind::Script;
             let to = kept(meta, i, false);
             relocate(&destination, &to)?;

@@ -18,6 +18,8 @@ use crate::resolution::{Distribution, Plan};
 use crate::tree::fs::{self as tree_fs, Attributes, Context, inside, mtime};
 use crate::tree::state::{Node, State};
 use crate::tree::{IoError, LAYOUT};
+use crate::uv;
+use crate::wheel::entry_points::EntryPoint;
 use crate::wheel::record::{Row, hash_field, write as write_rows};
 use crate::wheel::{Kind, PayloadMeta, meta::Part, name};
 
@@ -176,7 +178,12 @@ impl Layer {
 }
 
 fn assemble(plan: &Plan, root: &Path, metas: &Path) -> Result<Layer, Stop> {
-    let Some(dialect) = Dialect::of(&plan.installer_version).filter(|_| plan.installer == "pip") else {
+    let writer = match plan.installer.as_str() {
+        "pip" => Dialect::of(&plan.installer_version).map(Writer::Pip),
+        "uv" => uv::is_known(&plan.installer_version).then_some(Writer::Uv),
+        _ => None,
+    };
+    let Some(writer) = writer else {
         return refuse(format!(
             "what {} {} leaves behind is not known exactly",
             plan.installer, plan.installer_version
@@ -189,7 +196,7 @@ fn assemble(plan: &Plan, root: &Path, metas: &Path) -> Result<Layer, Stop> {
     let mut owners: BTreeMap<String, Owner> = BTreeMap::new();
     for (index, (distribution, meta)) in plan.install.iter().zip(&metas_read).enumerate() {
         let kept = metas.join(index.to_string()).join(PayloadMeta::KEPT);
-        let made = distribution_files(plan, dialect, distribution, meta, &kept)?;
+        let made = distribution_files(plan, writer, distribution, meta, &kept)?;
         for (path, mode, sha256) in meta.tree_files() {
             claim(&mut owners, plan, index, path, mode, sha256.to_owned())?;
         }
@@ -201,6 +208,22 @@ fn assemble(plan: &Plan, root: &Path, metas: &Path) -> Result<Layer, Stop> {
         let info = format!("{}/{}", meta.lib_dir(), meta.dist_info);
         if state.node(&info)? != Node::Absent {
             return refuse(format!("{info} is there already, and nothing removes it"));
+        }
+    }
+    if let Some(lock) = &plan.lock {
+        if state.node(&lock.path)? != Node::Absent {
+            return refuse(format!("{} is there already", lock.path));
+        }
+        let sha256 = hex::encode(Sha256::digest([]));
+        claim(&mut owners, plan, plan.install.len(), &lock.path, lock.mode, sha256)?;
+        files.insert(lock.path.clone(), Made { content: Vec::new(), mode: lock.mode });
+    }
+    if matches!(writer, Writer::Uv) {
+        // It depends on the link mode, and on what is there.
+        for path in owners.keys() {
+            if state.node(path)? != Node::Absent {
+                return refuse(format!("{path} is there already, and how uv replaces it is not known"));
+            }
         }
     }
     check_removals(plan, &removed, &owners)?;
@@ -285,10 +308,35 @@ fn claim(
     }
 }
 
+/// Whose files are written.
+#[derive(Clone, Copy)]
+enum Writer {
+    Pip(Dialect),
+    Uv,
+}
+
+impl Writer {
+    /// The text of a generated script.
+    fn script(self, executable: &str, entry: &EntryPoint) -> String {
+        match self {
+            Self::Pip(dialect) => dialect.text(executable, entry),
+            Self::Uv => uv::files::script(executable, entry),
+        }
+    }
+
+    /// Content of INSTALLER.
+    fn installer(self) -> Vec<u8> {
+        match self {
+            Self::Pip(_) => b"pip\n".to_vec(),
+            Self::Uv => uv::files::INSTALLER.to_vec(),
+        }
+    }
+}
+
 /// The files that one distribution gets besides its payload.
 fn distribution_files(
     plan: &Plan,
-    dialect: Dialect,
+    writer: Writer,
     distribution: &Distribution,
     meta: &PayloadMeta,
     kept: &Path,
@@ -296,7 +344,13 @@ fn distribution_files(
     let executable = plan.interpreter.executable.as_str();
     let mut parts = plan.interpreter.version.splitn(3, '.');
     let minor = format!("{}.{}", parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let generated = dialect.generated(&meta.scripts, &minor);
+    let generated = match writer {
+        Writer::Pip(dialect) => Some(dialect.generated(&meta.scripts, &minor)),
+        Writer::Uv => uv::files::generated(&meta.scripts),
+    };
+    let Some(generated) = generated else {
+        return refuse(format!("{} has scripts with names of pip's, with uv", distribution.name));
+    };
     let names_it = !generated.is_empty() || meta.entries.iter().any(|e| e.kind == Kind::Script);
     if let Some(why) = scripts::unfit(executable).filter(|_| names_it) {
         return refuse(why);
@@ -329,14 +383,14 @@ fn distribution_files(
     let mut own: Vec<String> = Vec::new();
     for (script, entry) in &generated {
         let path = format!("{}/{script}", plan.scheme.scripts);
-        let content = dialect.text(executable, entry).into_bytes();
+        let content = writer.script(executable, entry).into_bytes();
         if made.insert(path.clone(), Made { content, mode: 0o755 }).is_some() {
             return refuse(format!("{} brings {path} and generates it too", distribution.name));
         }
         own.push(path);
     }
     let installer = format!("{info}/INSTALLER");
-    let content = format!("{}\n", plan.installer).into_bytes();
+    let content = writer.installer();
     made.insert(installer.clone(), Made { content, mode: 0o644 });
     own.push(installer);
     if let Some(direct) = &distribution.direct_url {
@@ -352,7 +406,11 @@ fn distribution_files(
         own.push(path);
     }
     let record = record_rows(meta, lib_dir, &made, &own);
-    let content = write_rows(&record).into_bytes();
+    let content = match writer {
+        Writer::Pip(_) => write_rows(&record),
+        Writer::Uv => uv::files::record(record),
+    };
+    let content = content.into_bytes();
     made.insert(format!("{info}/RECORD"), Made { content, mode: 0o644 });
     Ok(made)
 }

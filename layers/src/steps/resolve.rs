@@ -21,6 +21,7 @@ use crate::pip::{
 use crate::resolution::{Distribution, Interpreter, Outcome, Plan, Removal, Resolution, Scheme};
 use crate::steps::mounts;
 use crate::steps::probe::write_fixed;
+use crate::uv;
 
 /// The program that runs pip.
 const HELPER: &str = include_str!("../pip/helper.py");
@@ -183,6 +184,10 @@ fn matched(globs: &[String], cwd: &Path) -> Option<NotUnderstood> {
 /// # Errors
 /// As for [`run`].
 pub fn resolve(context: &Context) -> Result<Resolution, Error> {
+    match PipCommand::parse(&context.argv) {
+        Ok(command) if command.tool == Tool::Uv => return resolve_uv(context, &command),
+        _ => {}
+    }
     let (command, launcher) = match prepare(context) {
         Ok(prepared) => prepared,
         Err(reason) => return Ok(refuse(reason)),
@@ -200,6 +205,20 @@ pub fn resolve(context: &Context) -> Result<Resolution, Error> {
     }
 }
 
+/// The same for uv.
+fn resolve_uv(context: &Context, command: &PipCommand) -> Result<Resolution, Error> {
+    let scratch = match tempfile::tempdir().or_else(|_| tempfile::tempdir_in("/tmp")) {
+        Ok(scratch) => scratch,
+        Err(_) => return Ok(refuse(NotUnderstood::new("no temporary directory that can be written"))),
+    };
+    match uv::plan(command, &context.env, &context.cwd, scratch.path()) {
+        Ok(plan) => Ok(Resolution { format: Resolution::FORMAT, outcome: Outcome::Assemble(Box::new(plan)) }),
+        Err(uv::Problem::NotUnderstood(reason)) => Ok(refuse(reason)),
+        Err(problem @ uv::Problem::Unresolved(_)) => Err(Error::Unresolved { reason: problem.to_string() }),
+        Err(uv::Problem::Io(error)) => Err(io("ask uv")(error)),
+    }
+}
+
 fn refuse(reason: NotUnderstood) -> Resolution {
     Resolution { format: Resolution::FORMAT, outcome: Outcome::Refuse { reason: reason.reason } }
 }
@@ -207,9 +226,6 @@ fn refuse(reason: NotUnderstood) -> Resolution {
 /// Everything that can be refused without starting an interpreter.
 fn prepare(context: &Context) -> Result<(PipCommand, Launcher), NotUnderstood> {
     let command = PipCommand::parse(&context.argv)?;
-    if command.tool == Tool::Uv {
-        return Err(NotUnderstood::new("uv is not assembled yet"));
-    }
     check_environment(&context.env)?;
     let set = |name: &str| context.env.iter().find(|(key, value)| key == name && !value.is_empty());
     let caches = command.cache() != CacheDir::None && set("PIP_NO_CACHE_DIR").is_none();
@@ -482,6 +498,7 @@ fn judge(command: &PipCommand, launcher: &Launcher, scratch: &Path, ran: &Ran) -
         install,
         remove,
         satisfied: concluded.satisfied,
+        lock: None,
     })
 }
 

@@ -33,6 +33,8 @@ pub struct Member {
     pub name: String,
     /// Any execute bit set, on an entry that its maker marked as a regular file: what installers look at.
     pub executable: bool,
+    /// Installers disagree on whether it is executable.
+    pub unclear: bool,
     index: usize,
 }
 
@@ -97,6 +99,16 @@ impl Archive {
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Member> {
         self.members.iter().find(|m| m.name == name)
+    }
+
+    /// A directory entry that no file is in, if there is one.
+    #[must_use]
+    pub fn empty_directory(&self) -> Option<&str> {
+        let used = |directory: &str| {
+            let inside = |m: &Member| m.name.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
+            self.members.iter().any(inside)
+        };
+        self.directories.iter().map(String::as_str).find(|directory| !used(directory))
     }
 
     /// First path components of everything in the archive, files and directories.
@@ -260,7 +272,9 @@ fn members(zip: &ZipArchive<BufReader<File>>) -> Result<(Vec<Member>, Vec<String
             return Err(unsafe_entry("setuid or setgid"));
         }
         let executable = kind == 0o100_000 && mode & 0o111 != 0;
-        files.push(Member { name: full.to_owned(), executable, index });
+        // Some take any execute bit for a sign, some only that of a file marked as regular, made on Unix.
+        let unclear = mode & 0o111 != 0 && (!executable || entry.unix_mode() != Some(mode));
+        files.push(Member { name: full.to_owned(), executable, unclear, index });
     }
     name::check_clashes(files.iter().map(|m| m.name.as_str()), directories.iter().map(String::as_str))?;
     Ok((files, directories))

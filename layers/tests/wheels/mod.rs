@@ -281,6 +281,7 @@ impl Site {
             install: wheels.iter().map(|w| distribution(w)).collect(),
             remove: remove.iter().map(removal).collect(),
             satisfied: Vec::new(),
+            lock: None,
         }
     }
 
@@ -323,6 +324,7 @@ impl Site {
                 sha256: distribution.sha256.clone(),
                 scheme: self.scheme.clone(),
                 interpreter: self.interpreter.clone(),
+                laid_out_as: plan.layout(),
             };
             payload::run(&spec, file, &out, &meta).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use plinth_layers::pip::{CacheDir, PipCommand, Tool, check_environment};
+use plinth_layers::uv::check_image_state;
 use plinth_proto::pb;
 
 use crate::shell;
@@ -69,11 +70,6 @@ pub(super) fn classify(exec: &pb::ExecOp) -> Result<Candidate, NoCandidate> {
         shell::Form::Exec => (meta.args.clone(), Vec::new()),
     };
     let command = PipCommand::parse(&argv).map_err(|e| as_written(e.reason))?;
-    if command.tool == Tool::Uv {
-        return Err(as_written(
-            "`uv pip install` runs as written: its own layout isn't assembled yet".to_owned(),
-        ));
-    }
     let secrets = exec.secretenv.iter().map(|secret| (secret.name.clone(), String::new()));
     let env: Vec<(String, String)> = env.iter().cloned().chain(secrets).collect();
     check_environment(&env).map_err(|e| as_written(e.reason))?;
@@ -100,7 +96,18 @@ pub(super) fn classify(exec: &pb::ExecOp) -> Result<Candidate, NoCandidate> {
             "it is given a secret, which may be part of where it fetches from".to_owned(),
         ));
     }
+    if command.tool == Tool::Uv {
+        let covered = |path: &str| {
+            exec.mounts.iter().any(|mount| mount.dest != "/" && Path::new(path).starts_with(&mount.dest))
+        };
+        if covered("/tmp") {
+            return Err(as_written("a mount covers the place of uv's lock".to_owned()));
+        }
+        check_image_state(&command, &env, &covered).map_err(|e| as_written(e.reason))?;
+    }
     let leaves_cache = match cache(&command, &env) {
+        // uv's is checked above: it never stays in the image.
+        _ if command.tool == Tool::Uv => false,
         None => false,
         Some(place) => {
             let kept = exec

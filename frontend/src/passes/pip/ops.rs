@@ -189,6 +189,7 @@ pub(super) fn payload(
         sha256: wheel.sha256.clone(),
         scheme: with.plan.scheme.clone(),
         interpreter: compiler,
+        laid_out_as: with.plan.layout(),
     };
     let mut exec = ToolExec::new(
         tool,
