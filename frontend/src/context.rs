@@ -66,7 +66,11 @@ impl Context {
     ///
     /// # Errors
     /// If there is no such image for the platform.
-    pub async fn image(&self, reference: &str, platform: Option<&pb::Platform>) -> Result<ResolvedImage, BuildError> {
+    pub async fn image(
+        &self,
+        reference: &str,
+        platform: Option<&pb::Platform>,
+    ) -> Result<ResolvedImage, BuildError> {
         let mode = self.request.opt("image-resolve-mode").unwrap_or_default().to_owned();
         let key = (reference.to_owned(), platform.map(platform_id).unwrap_or_default(), mode.clone());
         if let Some(known) = self.images.lock().await.get(&key) {
@@ -99,7 +103,12 @@ impl Context {
     ///
     /// # Errors
     /// If the image can't be read.
-    pub async fn facts(&self, rewrite: &mut Rewrite, tool: &Tool, image: OpId) -> Result<(Facts, Edge), BuildError> {
+    pub async fn facts(
+        &self,
+        rewrite: &mut Rewrite,
+        tool: &Tool,
+        image: OpId,
+    ) -> Result<(Facts, Edge), BuildError> {
         let digest = *rewrite.graph()[image].digest();
         let edge = self.probe(rewrite, tool, image)?;
         if let Some(known) = self.facts.lock().await.get(&digest) {
@@ -125,7 +134,9 @@ impl Context {
 #[must_use]
 pub fn image_name(graph: &Graph, op: OpId) -> Option<String> {
     match &graph[op].op().op {
-        Some(pb::op::Op::Source(source)) => source.identifier.strip_prefix("docker-image://").map(str::to_owned),
+        Some(pb::op::Op::Source(source)) => {
+            source.identifier.strip_prefix("docker-image://").map(str::to_owned)
+        }
         _ => None,
     }
 }

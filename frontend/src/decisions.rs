@@ -23,7 +23,12 @@ pub fn platform(id: &str, decisions: &Decisions, steps: &[Step]) -> report::Plat
             Action::Refused(reason) => report::BaseAction::Refused { reason: reason.clone() },
             Action::Unmatched => return None,
         };
-        Some(report::BaseEntry { stage: None, image: decision.image.clone(), line: small(decision.line), action })
+        Some(report::BaseEntry {
+            stage: None,
+            image: decision.image.clone(),
+            line: small(decision.line),
+            action,
+        })
     });
     let steps = steps.iter().filter_map(|step| {
         let treatment = match &step.treatment {
@@ -33,9 +38,9 @@ pub fn platform(id: &str, decisions: &Decisions, steps: &[Step]) -> report::Plat
                 shared: alone.clone(),
                 tail: count(tail.len()),
             },
-            Treatment::Satisfied => {
-                report::Treatment::Satisfied { reason: "everything that it asks for is installed already".to_owned() }
-            }
+            Treatment::Satisfied => report::Treatment::Satisfied {
+                reason: "everything that it asks for is installed already".to_owned(),
+            },
             Treatment::AsWritten(reason) => report::Treatment::AsWritten { reason: reason.clone() },
             Treatment::Unrelated => return None,
         };

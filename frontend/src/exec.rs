@@ -106,7 +106,13 @@ impl ToolExec {
 
     fn mount(&mut self, dest: &str, edge: Option<Edge>, readonly: bool) -> usize {
         let input = self.input(edge);
-        self.op.mounts.push(pb::Mount { input, dest: dest.to_owned(), output: -1, readonly, ..Default::default() });
+        self.op.mounts.push(pb::Mount {
+            input,
+            dest: dest.to_owned(),
+            output: -1,
+            readonly,
+            ..Default::default()
+        });
         self.op.mounts.len() - 1
     }
 

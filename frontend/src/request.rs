@@ -43,7 +43,9 @@ impl Request {
     /// Reads the request from this process's environment.
     #[must_use]
     pub fn from_env() -> Self {
-        Self::from_vars(std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))))
+        Self::from_vars(
+            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
+        )
     }
 
     /// Reads the request from environment variables.
@@ -80,7 +82,8 @@ impl Request {
     /// `--build-arg PLINTH=off`: the build passes through untouched.
     #[must_use]
     pub fn is_off(&self) -> bool {
-        self.build_arg("PLINTH").is_some_and(|v| matches!(v.to_ascii_lowercase().as_str(), "off" | "0" | "false"))
+        self.build_arg("PLINTH")
+            .is_some_and(|v| matches!(v.to_ascii_lowercase().as_str(), "off" | "0" | "false"))
     }
 
     /// The subrequest (`requestid`), if this is one.
@@ -146,14 +149,20 @@ mod tests {
 
     #[test]
     fn workers_give_the_platform_that_tools_run_on() {
-        let request = request(&[("BUILDKIT_WORKERS", r#"[{"id":"w","labels":{},"platforms":[{"architecture":"amd64","os":"linux"},{"architecture":"386","os":"linux"}]}]"#)]);
+        let request = request(&[(
+            "BUILDKIT_WORKERS",
+            r#"[{"id":"w","labels":{},"platforms":[{"architecture":"amd64","os":"linux"},{"architecture":"386","os":"linux"}]}]"#,
+        )]);
         let platform = request.worker_platform.unwrap();
         assert_eq!((platform.os.as_str(), platform.architecture.as_str()), ("linux", "amd64"));
     }
 
     #[test]
     fn cache_imports_in_both_spellings() {
-        let new = request(&[("BUILDKIT_FRONTEND_OPT_0", r#"cache-imports=[{"Type":"registry","Attrs":{"ref":"r/c"}}]"#)]);
+        let new = request(&[(
+            "BUILDKIT_FRONTEND_OPT_0",
+            r#"cache-imports=[{"Type":"registry","Attrs":{"ref":"r/c"}}]"#,
+        )]);
         let old = request(&[("BUILDKIT_FRONTEND_OPT_0", "cache-from=r/c")]);
         assert_eq!(new.cache_imports().unwrap(), old.cache_imports().unwrap());
         assert_eq!(new.cache_imports().unwrap()[0].attrs["ref"], "r/c");

@@ -105,7 +105,8 @@ impl Archive {
     #[must_use]
     pub fn empty_directory(&self) -> Option<&str> {
         let used = |directory: &str| {
-            let inside = |m: &Member| m.name.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
+            let inside =
+                |m: &Member| m.name.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
             self.members.iter().any(inside)
         };
         self.directories.iter().map(String::as_str).find(|directory| !used(directory))

@@ -33,7 +33,8 @@ pub fn apply(decisions: &Decisions, graph: Graph, root: Edge) -> Result<Applied,
     let mut rewrite = Rewrite::from_edge(graph, root);
     let mut masters: HashMap<OpId, (Edge, &Master)> = HashMap::new();
     for image in &used {
-        let platform = rewrite.graph()[image.image].op().platform.as_ref().map(platform_id).unwrap_or_default();
+        let platform =
+            rewrite.graph()[image.image].op().platform.as_ref().map(platform_id).unwrap_or_default();
         let Some(decision) = decisions.get(&image.reference) else { continue };
         let Action::Substituted { masters: by_platform, .. } = &decision.action else { continue };
         let Some(master) = by_platform.get(&platform) else { continue };

@@ -64,7 +64,8 @@ fn strings(op: &pb::Op) -> Vec<String> {
 /// The word around the first mention of an interpreter's version: `python3.11`, `pip3.11`, `cpython-311`, `cp311`.
 fn find(text: &str, minor: &str) -> Option<String> {
     let tight = minor.replace('.', "");
-    let names = [format!("python{minor}"), format!("pip{minor}"), format!("cpython-{tight}"), format!("cp{tight}")];
+    let names =
+        [format!("python{minor}"), format!("pip{minor}"), format!("cpython-{tight}"), format!("cp{tight}")];
     let (at, _) = names
         .iter()
         .flat_map(|name| text.match_indices(name.as_str()))
@@ -91,7 +92,9 @@ mod tests {
 
     #[test]
     fn other_versions_are_no_match() {
-        for text in ["/usr/lib/python3/dist-packages", "python3.12", "python3.110", "3.11", "PYTHON_VERSION=3.11.2"] {
+        for text in
+            ["/usr/lib/python3/dist-packages", "python3.12", "python3.110", "3.11", "PYTHON_VERSION=3.11.2"]
+        {
             assert_eq!(find(text, "3.11"), None, "{text}");
         }
         assert_eq!(find("python3.11", "3.1"), None);

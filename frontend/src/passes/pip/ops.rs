@@ -196,11 +196,18 @@ pub(super) fn payload(
         with.interpreter,
         ["payload".to_owned(), serde_json::to_string(&spec).unwrap_or_default()],
     );
-    let source = match fetched {
-        Some(edge) => edge,
-        None => http_source(rewrite, wheel, origin)?.output(0),
-    };
-    exec.read(mounts::WHEEL, source, "");
+    match fetched {
+        // One file of what the step fetched: read-only mounts are keyed by the content that they show, so other wheels
+        // beside it make no other payload.
+        Some(edge) => {
+            exec.read(
+                &format!("{}/{}", mounts::WHEEL, wheel.filename),
+                edge,
+                &format!("/{}", wheel.filename),
+            );
+        }
+        None => exec.read(mounts::WHEEL, http_source(rewrite, wheel, origin)?.output(0), ""),
+    }
     if let Some(warm) = with.warm {
         exec.read(mounts::PYCACHE, warm, "");
     }
