@@ -172,14 +172,22 @@ impl Bridge {
     pub async fn has(&self, r: &Ref, path: &str) -> Result<bool, BuildError> {
         // Listing a directory doesn't go into those below it.
         let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+        Ok(self.list(r, directory, name).await?.iter().any(|entry| entry == name))
+    }
+
+    /// The names in a directory that match a pattern.
+    ///
+    /// # Errors
+    /// If the result, or the directory, can't be had.
+    pub async fn list(&self, r: &Ref, directory: &str, pattern: &str) -> Result<Vec<String>, BuildError> {
         let request = gateway::ReadDirRequest {
             r#ref: r.0.clone(),
             dir_path: format!("/{directory}"),
-            include_pattern: name.to_owned(),
+            include_pattern: pattern.to_owned(),
             ..Default::default()
         };
         let entries = self.client.clone().read_dir(request).await?.into_inner().entries;
-        Ok(entries.iter().any(|entry| entry.path.trim_start_matches('/') == name))
+        Ok(entries.into_iter().map(|entry| entry.path.trim_start_matches('/').to_owned()).collect())
     }
 
     /// Resolves an image to its digest and config, with the daemon's registries and the user's credentials.

@@ -76,7 +76,7 @@ fn payload(spec: &str) -> Result<(), Error> {
         }
         Err(error) => return Err(error.into()),
     };
-    summary.write(meta)?;
+    summary.write(&spec.sha256, meta)?;
     Ok(())
 }
 

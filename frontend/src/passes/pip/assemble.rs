@@ -6,9 +6,8 @@ use plinth_layers::facts::Facts;
 use plinth_layers::pip::network_variables;
 use plinth_layers::resolution::{Outcome, Plan, Resolution};
 use plinth_layers::steps::record::Verdict;
-use plinth_layers::steps::summary::Summary;
+use plinth_layers::steps::summary::{Mark, Summary};
 use plinth_proto::graph::{Edge, OpId, Rewrite};
-use tokio::task::JoinSet;
 
 use super::candidate::Candidate;
 use super::ops::{self, Fetch, Payload, Site};
@@ -120,7 +119,8 @@ async fn attempt(
     }
 
     let payloads = payloads(rewrite, site, base, &plan, fetch, resolution, warm)?;
-    let bytes = summaries(cx, rewrite, &payloads).await?;
+    let marks = ops::marks(rewrite, &payloads, &site.origin)?;
+    let bytes = sizes(cx, rewrite, &plan, &payloads, marks).await?;
     let used = layers_below(cx, rewrite, site.before()).await + usize::from(!plan.remove.is_empty());
     let room = budget::IMAGE_LAYERS.saturating_sub(used);
     let (alone, tail) = budget::split(&bytes, room);
@@ -135,7 +135,8 @@ async fn attempt(
         site.remove(rewrite, resolution, &removed.join(", "))?
     };
     merged.push(state);
-    let record = site.record(rewrite, resolution, &payloads, &tail, &base.evidence)?;
+    let evidence: Vec<Edge> = base.evidence.iter().copied().chain([marks]).collect();
+    let record = site.record(rewrite, resolution, &payloads, &tail, &evidence)?;
     check(cx, rewrite, record).await?;
 
     let title = |i: &usize| format!("{} {}", plan.install[*i].name, plan.install[*i].version);
@@ -243,35 +244,48 @@ fn payloads(
     Ok(plan.install.iter().map(payload).collect::<Result<_, _>>()?)
 }
 
-/// Waits for all payloads and asks for their sizes, in bytes.
-async fn summaries(cx: &Context, rewrite: &mut Rewrite, payloads: &[Payload]) -> Result<Vec<u64>, Attempt> {
-    let mut waiting = JoinSet::new();
-    for (i, payload) in payloads.iter().enumerate() {
-        let definition = rewrite.definition(payload.meta)?.bytes().clone();
-        let bridge = cx.bridge.clone();
-        waiting.spawn(async move {
-            let read = async {
-                let solved = bridge.solve_definition(definition, false).await?;
-                bridge.read_file(&solved, Summary::FILE, 1 << 20).await
-            };
-            (i, read.await)
-        });
-    }
-    let mut bytes = vec![0; payloads.len()];
-    while let Some(joined) = waiting.join_next().await {
-        let (i, data) = joined.map_err(|e| format!("a payload can't be waited for: {e}"))?;
-        let data = match data {
-            Ok(data) => data,
-            Err(error) if error.is_canceled() => return Err(Stop::Failed(error).into()),
-            Err(error) => return Err(Attempt::WheelsNotFetched(error)),
-        };
-        match serde_json::from_slice(&data) {
-            Ok(Summary::Payload { bytes: size, .. }) => bytes[i] = size,
-            Ok(Summary::Refused { reason }) => return Err(Stop::Refused(reason).into()),
-            Err(error) => return Err(format!("a payload's summary can't be read: {error}").into()),
+/// Waits for all payloads and asks for their sizes, in bytes, in the order of the plan.
+async fn sizes(
+    cx: &Context,
+    rewrite: &mut Rewrite,
+    plan: &Plan,
+    payloads: &[Payload],
+    marks: Edge,
+) -> Result<Vec<u64>, Attempt> {
+    let read = async |rewrite: &mut Rewrite| {
+        let solved = cx.solve(rewrite, marks, true).await?;
+        cx.bridge.list(&solved, "", Mark::PATTERN).await
+    };
+    let names = match read(rewrite).await {
+        Ok(names) => names,
+        Err(error) if error.is_canceled() => return Err(Stop::Failed(error).into()),
+        Err(error) => return Err(Attempt::WheelsNotFetched(error)),
+    };
+    let marks: HashMap<String, Option<u64>> =
+        names.iter().filter_map(|name| Mark::parse(name)).map(|mark| (mark.sha256, mark.bytes)).collect();
+    let mut sizes = Vec::new();
+    for (wheel, payload) in plan.install.iter().zip(payloads) {
+        match marks.get(&wheel.sha256) {
+            Some(Some(bytes)) => sizes.push(*bytes),
+            Some(None) => return Err(refusal(cx, rewrite, *payload).await.into()),
+            None => return Err(format!("the payload of {} has no mark", wheel.filename).into()),
         }
     }
-    Ok(bytes)
+    Ok(sizes)
+}
+
+/// Why a wheel must not be assembled.
+async fn refusal(cx: &Context, rewrite: &mut Rewrite, payload: Payload) -> Stop {
+    let read = async |rewrite: &mut Rewrite| {
+        let solved = cx.solve(rewrite, payload.meta, false).await?;
+        cx.read_json(&solved, Summary::FILE).await
+    };
+    match read(rewrite).await {
+        Ok(Summary::Refused { reason }) => Stop::Refused(reason),
+        Ok(Summary::Payload { .. }) => Stop::Refused("a payload and its mark disagree".to_owned()),
+        Err(error) if error.is_canceled() => Stop::Failed(error),
+        Err(error) => Stop::Refused(format!("a payload's summary can't be read: {}", one_line(&error))),
+    }
 }
 
 /// Waits for the record layer; if it refuses, asks why.

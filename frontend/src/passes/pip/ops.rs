@@ -4,6 +4,7 @@ use plinth_layers::resolution::{Distribution, Plan};
 use plinth_layers::steps::mounts;
 use plinth_layers::steps::payload::PayloadSpec;
 use plinth_layers::steps::record::RecordSpec;
+use plinth_layers::steps::summary::Mark;
 use plinth_layers::tree::LAYOUT;
 use plinth_proto::graph::{Edge, GraphError, NewOp, OpId, Rewrite};
 use plinth_proto::pb;
@@ -234,6 +235,39 @@ fn http_source(rewrite: &mut Rewrite, wheel: &Distribution, origin: &Origin) -> 
     };
     let metadata = origin.metadata(format!("[plinth] fetch {}", wheel.filename));
     rewrite.add(NewOp { op, inputs: Vec::new(), metadata, like: origin.op })
+}
+
+/// The marks of all payloads in one directory: one thing to wait for, and one to read.
+pub(super) fn marks(rewrite: &mut Rewrite, payloads: &[Payload], origin: &Origin) -> Result<Edge, GraphError> {
+    let mut inputs: Vec<Edge> = Vec::new();
+    for payload in payloads {
+        if !inputs.contains(&payload.meta) {
+            inputs.push(payload.meta);
+        }
+    }
+    let count = inputs.len() as i64;
+    let copy = |i: i64| pb::FileAction {
+        // Onto nothing first, then each onto the result of the one before.
+        input: if i == 0 { -1 } else { count + i - 1 },
+        secondary_input: i,
+        output: if i + 1 == count { 0 } else { -1 },
+        action: Some(pb::file_action::Action::Copy(pb::FileActionCopy {
+            src: format!("/{}", Mark::PATTERN),
+            dest: "/".to_owned(),
+            mode: -1,
+            timestamp: -1,
+            allow_wildcard: true,
+            create_dest_path: true,
+            ..Default::default()
+        })),
+    };
+    let op = pb::Op {
+        constraints: Some(pb::WorkerConstraints::default()),
+        op: Some(pb::op::Op::File(pb::FileOp { actions: (0..count).map(copy).collect() })),
+        ..Default::default()
+    };
+    let metadata = origin.metadata("[plinth] sizes".to_owned());
+    Ok(rewrite.add(NewOp { op, inputs, metadata, like: origin.op })?.output(0))
 }
 
 /// Byte code that makes the interpreter of an image start fast.
