@@ -17,6 +17,7 @@ mod bad_input;
 mod bases;
 mod comparison;
 mod definitions;
+mod fleet;
 mod passthrough;
 mod pip;
 mod pip_trees;

@@ -129,7 +129,9 @@ mod tests {
         ] {
             let meta = tempfile::tempdir().unwrap();
             summary.write("ab", meta.path()).unwrap();
-            let names = std::fs::read_dir(meta.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+            let names = std::fs::read_dir(meta.path())
+                .unwrap()
+                .map(|e| e.unwrap().file_name().into_string().unwrap());
             let marks: Vec<Mark> = names.filter_map(|name| Mark::parse(&name)).collect();
             assert_eq!(marks, [wanted]);
             let text = std::fs::read(meta.path().join(Summary::FILE)).unwrap();

@@ -68,8 +68,11 @@ pub fn parse_pylock(text: &str) -> Result<Vec<LockedWheel>, NotUnderstood> {
             }
             let plain = url.split('#').next().unwrap_or_default().to_owned();
             let http = plain.starts_with("http://") || plain.starts_with("https://");
-            let path = plain.split('?').next().unwrap_or_default();
-            let Some(filename) = decode(path.rsplit('/').next().unwrap_or_default()) else { continue };
+            // A query can hold a token, and an operation's address ends up in provenance.
+            if plain.contains('?') {
+                return Err(NotUnderstood::new("a wheel whose URL has a query"));
+            }
+            let Some(filename) = decode(plain.rsplit('/').next().unwrap_or_default()) else { continue };
             let sane =
                 filename.ends_with(".whl") && !filename.contains(['/', '\0']) && !filename.starts_with('.');
             let digest = sha256.len() == 64 && sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));

@@ -238,7 +238,11 @@ fn http_source(rewrite: &mut Rewrite, wheel: &Distribution, origin: &Origin) -> 
 }
 
 /// The marks of all payloads in one directory: one thing to wait for, and one to read.
-pub(super) fn marks(rewrite: &mut Rewrite, payloads: &[Payload], origin: &Origin) -> Result<Edge, GraphError> {
+pub(super) fn marks(
+    rewrite: &mut Rewrite,
+    payloads: &[Payload],
+    origin: &Origin,
+) -> Result<Edge, GraphError> {
     let mut inputs: Vec<Edge> = Vec::new();
     for payload in payloads {
         if !inputs.contains(&payload.meta) {
