@@ -78,7 +78,7 @@ impl ReportItem {
             return Err(refused("a wheel whose URL has a query"));
         }
         let lower = url.to_ascii_lowercase();
-        let filename = percent_decode(url.rsplit('/').next().unwrap_or_default());
+        let filename = super::percent_decode(url.rsplit('/').next().unwrap_or_default());
         let Some(filename) = filename.filter(|name| name.to_ascii_lowercase().ends_with(".whl")) else {
             return Err(refused("needs a source build"));
         };
@@ -152,22 +152,6 @@ fn quoted(text: &str) -> String {
     }
     out.push('"');
     out
-}
-
-fn percent_decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        if first == b'%' {
-            let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = &tail[2..];
-        } else {
-            bytes.push(first);
-            rest = tail;
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 /// A distribution name for a report.

@@ -1,7 +1,7 @@
 //! What uv writes besides the files of the wheel: RECORD, INSTALLER, REQUESTED, scripts.
 
 use crate::wheel::entry_points::{EntryPoint, Scripts};
-use crate::wheel::record::Row;
+use crate::wheel::record::{Row, write_lines};
 
 /// Content of INSTALLER: no line end.
 pub(crate) const INSTALLER: &[u8] = b"uv";
@@ -38,21 +38,5 @@ pub(crate) fn fits(executable: &str) -> bool {
 /// RECORD: sorted by path, fields quoted where CSV needs it, lines ended by LF.
 pub(crate) fn record(mut rows: Vec<Row>) -> String {
     rows.sort();
-    let mut out = String::new();
-    for row in &rows {
-        for (i, field) in row.iter().enumerate() {
-            if i > 0 {
-                out.push(',');
-            }
-            if field.contains([',', '"', '\r', '\n']) {
-                out.push('"');
-                out.push_str(&field.replace('"', "\"\""));
-                out.push('"');
-            } else {
-                out.push_str(field);
-            }
-        }
-        out.push('\n');
-    }
-    out
+    write_lines(&rows, "\n")
 }

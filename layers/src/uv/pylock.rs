@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::pip::{NotUnderstood, has_credentials};
+use crate::pip::{NotUnderstood, has_credentials, percent_decode};
 use crate::wheel::name;
 
 /// A wheel of a lock file.
@@ -72,7 +72,7 @@ pub fn parse_pylock(text: &str) -> Result<Vec<LockedWheel>, NotUnderstood> {
             if plain.contains('?') {
                 return Err(NotUnderstood::new("a wheel whose URL has a query"));
             }
-            let Some(filename) = decode(plain.rsplit('/').next().unwrap_or_default()) else { continue };
+            let Some(filename) = percent_decode(plain.rsplit('/').next().unwrap_or_default()) else { continue };
             let sane =
                 filename.ends_with(".whl") && !filename.contains(['/', '\0']) && !filename.starts_with('.');
             let digest = sha256.len() == 64 && sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
@@ -83,23 +83,6 @@ pub fn parse_pylock(text: &str) -> Result<Vec<LockedWheel>, NotUnderstood> {
         }
     }
     Ok(wheels)
-}
-
-/// Percent-decodes a segment of a path.
-fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        if first == b'%' {
-            let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = &tail[2..];
-        } else {
-            bytes.push(first);
-            rest = tail;
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

@@ -97,6 +97,12 @@ fn fields(line: &str) -> Option<Vec<String>> {
 /// Writes rows as Python's `csv.writer` does by default: quotes where needed, lines ending in CR LF.
 #[must_use]
 pub fn write(rows: &[Row]) -> String {
+    write_lines(rows, "\r\n")
+}
+
+/// Writes rows with quotes where needed, and this end of each line.
+#[must_use]
+pub fn write_lines(rows: &[Row], end: &str) -> String {
     let mut out = String::new();
     for row in rows {
         for (i, field) in row.iter().enumerate() {
@@ -111,7 +117,7 @@ pub fn write(rows: &[Row]) -> String {
                 out.push_str(field);
             }
         }
-        out.push_str("\r\n");
+        out.push_str(end);
     }
     out
 }
