@@ -137,8 +137,8 @@ fn uninstalled_again() {
 fn a_patch_by_a_later_run() {
     let env = e2e!();
     let module = "/usr/local/lib/python3.11/site-packages/alpha/__init__.py";
-    // Same size: only the time tells.
-    let body = format!("{INSTALL}\nRUN sed -i 's/2.0/9.9/' {module}");
+    // Same size: only the time tells, in whole seconds. Without the pause, plain pip's own byte code would hide the patch.
+    let body = format!("{INSTALL}\nRUN sleep 2 && sed -i 's/2.0/9.9/' {module}");
     assembled(env, &body, "python3 -c 'import alpha; assert alpha.VERSION == \"9.9\", alpha.VERSION'");
 }
 

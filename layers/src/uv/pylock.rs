@@ -72,7 +72,9 @@ pub fn parse_pylock(text: &str) -> Result<Vec<LockedWheel>, NotUnderstood> {
             if plain.contains('?') {
                 return Err(NotUnderstood::new("a wheel whose URL has a query"));
             }
-            let Some(filename) = percent_decode(plain.rsplit('/').next().unwrap_or_default()) else { continue };
+            let Some(filename) = percent_decode(plain.rsplit('/').next().unwrap_or_default()) else {
+                continue;
+            };
             let sane =
                 filename.ends_with(".whl") && !filename.contains(['/', '\0']) && !filename.starts_with('.');
             let digest = sha256.len() == 64 && sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
