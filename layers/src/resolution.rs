@@ -22,8 +22,8 @@ impl Resolution {
     pub const FILE: &str = "resolution.json";
 }
 
-/// The two ways a resolution ends. A failing `pip` is a refusal: the step then runs as written and
-/// fails, or not, exactly as it does without plinth.
+/// The two answers that a resolution has. An installer that fails is neither: the step that asked it fails, nothing
+/// is cached, and the RUN runs as written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Outcome {
@@ -147,6 +147,10 @@ pub struct Distribution {
     /// Content of `direct_url.json` (PEP 610), for a requirement by URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direct_url: Option<String>,
+    /// How the requirement that asked for it spells it, where that is not `name`: the installer names the directory of
+    /// its headers like that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spelling: Option<String>,
 }
 
 /// One installed distribution that is removed.

@@ -260,6 +260,7 @@ fn real_wheels() {
             sha256: wheels::sha256(&std::fs::read(file).unwrap()),
             requested: true,
             direct_url: None,
+            spelling: None,
         };
         let site = Site::new("venv", &pip);
         let compared = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

@@ -21,7 +21,7 @@ pub use markdown::render_markdown;
 pub use redact::redact;
 pub use text::{Plain, Role, Style, WIDTH, render, render_with};
 
-/// The key of the image label, and of the result's metadata, that holds [`Report::to_label`].
+/// The key of the image label that holds [`Report::to_label`].
 pub const LABEL: &str = "dev.plinth.report";
 
 /// The version of the document. A reader refuses every other.

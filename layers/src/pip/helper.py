@@ -148,7 +148,7 @@ def conclude(resolver, answer):
     for dist in get_default_environment().iter_all_distributions():
         installed.setdefault(dist.canonical_name, []).append(dist)
     facts["order"] = [
-        {"name": canonicalize_name(item.name), "replaces": bool(item.should_reinstall)}
+        {"name": canonicalize_name(item.name), "spelling": item.name, "replaces": bool(item.should_reinstall)}
         for item in resolver.get_installation_order(answer)
     ]
     new = {item["name"] for item in facts["order"]}

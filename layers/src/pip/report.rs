@@ -102,6 +102,7 @@ impl ReportItem {
             sha256,
             requested: self.requested,
             direct_url,
+            spelling: None,
         })
     }
 }

@@ -263,17 +263,24 @@ fn read_metas(plan: &Plan, metas: &Path) -> Result<Vec<PayloadMeta>, Stop> {
         }
         out.push(meta);
     }
-    check_headers(&out)?;
+    check_headers(plan, &out)?;
     Ok(out)
 }
 
 /// An installer names the directory of a distribution's headers as the first requirement that asked for it spells
 /// the distribution. Accepts only what everybody here spells alike.
-fn check_headers(metas: &[PayloadMeta]) -> Result<(), Stop> {
-    for meta in metas.iter().filter(|m| m.entries.iter().any(|e| e.part == Part::Headers)) {
+fn check_headers(plan: &Plan, metas: &[PayloadMeta]) -> Result<(), Stop> {
+    let with_headers = plan.install.iter().zip(metas);
+    for (distribution, meta) in
+        with_headers.filter(|(_, m)| m.entries.iter().any(|e| e.part == Part::Headers))
+    {
         let wanted = name::canonical(&meta.name);
         let others = metas.iter().flat_map(|m| &m.requires).filter(|r| name::canonical(r) == wanted);
-        if std::iter::once(&meta.name).chain(others).any(|spelling| *spelling != wanted) {
+        if std::iter::once(&meta.name)
+            .chain(&distribution.spelling)
+            .chain(others)
+            .any(|spelling| *spelling != wanted)
+        {
             return refuse(format!(
                 "{} has header files, whose directory is named as its requirement happens to be spelled",
                 meta.name

@@ -433,6 +433,7 @@ struct Concluded {
 #[derive(Deserialize)]
 struct OrderItem {
     name: String,
+    spelling: String,
     replaces: bool,
 }
 
@@ -606,7 +607,11 @@ fn in_order(
         let Some(at) = found.iter().position(|(name, _)| *name == item.name) else {
             return Err(NotUnderstood::new("a pip report that differs from its resolution"));
         };
-        ordered.push(found.swap_remove(at).1);
+        let mut distribution = found.swap_remove(at).1;
+        if item.spelling != distribution.name {
+            distribution.spelling = Some(item.spelling.clone());
+        }
+        ordered.push(distribution);
     }
     if !found.is_empty() {
         return Err(NotUnderstood::new("a pip report that differs from its resolution"));

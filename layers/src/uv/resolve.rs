@@ -381,6 +381,8 @@ fn locate(
             // uv marks whatever it installs.
             requested: true,
             direct_url: None,
+            // uv names the directory of headers by the normalised name.
+            spelling: None,
         });
     }
     Ok(install)

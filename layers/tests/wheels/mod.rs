@@ -391,6 +391,7 @@ pub fn distribution(wheel: &Wheel) -> Distribution {
         sha256: sha256(&wheel.bytes()),
         requested: true,
         direct_url: None,
+        spelling: None,
     }
 }
 
