@@ -93,6 +93,7 @@ fn plans_that_are_not_understood() {
     let headers = Wheel::new("Headed", "1").data("headers/x.h", "", 0o100_644);
     check(&[&headers], &|_| {}, "spelled");
     let headers = Wheel::new("headed", "1").data("headers/x.h", "", 0o100_644);
+    check(&[&headers], &|p| p.install[0].spelling = Some("Headed".into()), "spelled");
     let mut asks = Wheel::new("asks", "1");
     asks.metadata_extra = "Requires-Dist: HEADed >= 1\n".into();
     check(&[&headers, &asks], &|_| {}, "spelled");
