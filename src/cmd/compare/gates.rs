@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::measure::{Master, Pair, Total};
+use super::figures::{Master, Pair, Total};
 
 /// One requirement and what came out.
 #[derive(Clone, Debug, PartialEq, Serialize)]

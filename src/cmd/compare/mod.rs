@@ -9,13 +9,15 @@
 //! run        all of it in order: plain first, then plinth
 //! leftovers  what pip leaves behind in a layer by chance
 //! scan       the layers, streamed from the registry to be looked into
-//! measure    the figures: unique bytes, layers, seconds
+//! figures    the document that comes of it
+//! measure    from what was built to its figures
 //! gates      what has to be saved
 //! render     the tables
 //! ```
 
 mod build;
 mod builder;
+mod figures;
 mod gates;
 mod leftovers;
 mod measure;
@@ -37,7 +39,8 @@ use crate::failure::{During as _, Failure};
 use crate::policy::Policy;
 use crate::registry::{Platform, Source};
 use crate::ui::{Progress, note};
-use measure::{Comparison, Pair, Rounds, SCHEMA_VERSION, TimeSaved};
+use figures::{Comparison, Pair, SCHEMA_VERSION, TimeSaved};
+use measure::Rounds;
 use run::{Builders, Plan};
 
 /// The arguments of `plinth compare`.

@@ -2,9 +2,9 @@
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
+use super::figures::{Comparison, Master, PhaseRow, Total};
 use super::gates::Gate;
 use super::gates::saved;
-use super::measure::{Comparison, Master, PhaseRow, Total};
 
 /// The width that the tables keep to.
 const WIDTH: u16 = 100;
@@ -230,8 +230,9 @@ fn shortened(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::figures::{SCHEMA_VERSION, TimeSaved};
     use super::super::gates::judge;
-    use super::super::measure::{self, SCHEMA_VERSION, TimeSaved, tests as sample};
+    use super::super::measure::{self, tests as sample};
     use super::*;
     use crate::decisions::Counts;
 

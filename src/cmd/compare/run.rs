@@ -8,7 +8,8 @@ use tokio::task::JoinSet;
 
 use super::build::{Built, Setup, Side};
 use super::builder::Builder;
-use super::measure::{Pair, Round};
+use super::figures::Pair;
+use super::measure::Round;
 use super::phases::{Phase, Workspace};
 use super::services::Service;
 use crate::buildctl::Buildctl;
