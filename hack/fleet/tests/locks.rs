@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const WHEELS: &str = include_str!("../wheels.lock");
 const DEMO: &str = include_str!("../demo.lock");
+const TESTS: &str = include_str!("../tests.lock");
 const SETS: &str = include_str!("../sets.lock");
 
 fn sets() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
@@ -23,7 +24,7 @@ fn pins(lock: &'static str) -> BTreeSet<&'static str> {
 
 #[test]
 fn lines_are_whole_and_sorted() {
-    for lock in [WHEELS, DEMO] {
+    for lock in [WHEELS, DEMO, TESTS] {
         let lines: Vec<&str> = lock.lines().collect();
         let mut names = BTreeSet::new();
         for line in &lines {
