@@ -15,8 +15,8 @@ pub struct Request {
     pub opts: BTreeMap<String, String>,
     /// The build session, by which local sources are read.
     pub session: String,
-    /// Platform of the worker that runs containers by default, such as `linux/amd64`.
-    pub worker_platform: Option<WorkerPlatform>,
+    /// Platforms that the daemon says it can run, emulated ones included; empty if it doesn't say.
+    pub worker_platforms: Vec<WorkerPlatform>,
 }
 
 /// The part of a worker's description that plinth uses.
@@ -28,9 +28,6 @@ pub struct WorkerPlatform {
     /// OCI operating system, such as `linux`.
     #[serde(default)]
     pub os: String,
-    /// OCI variant, such as `v8`.
-    #[serde(default)]
-    pub variant: String,
 }
 
 #[derive(serde::Deserialize)]
@@ -61,7 +58,7 @@ impl Request {
                 request.session = value;
             } else if name == "BUILDKIT_WORKERS" {
                 let workers: Vec<Worker> = serde_json::from_str(&value).unwrap_or_default();
-                request.worker_platform = workers.into_iter().flat_map(|w| w.platforms).next();
+                request.worker_platforms = workers.into_iter().flat_map(|w| w.platforms).collect();
             }
         }
         request
@@ -84,6 +81,14 @@ impl Request {
     pub fn is_off(&self) -> bool {
         self.build_arg("PLINTH")
             .is_some_and(|v| matches!(v.to_ascii_lowercase().as_str(), "off" | "0" | "false"))
+    }
+
+    /// Whether the daemon's kernel can start programs of a platform. Variants are left out: what the daemon lists of
+    /// them is not all that it runs. A daemon that lists nothing is taken to run everything.
+    #[must_use]
+    pub fn runs(&self, os: &str, architecture: &str) -> bool {
+        self.worker_platforms.is_empty()
+            || self.worker_platforms.iter().any(|w| w.os == os && w.architecture == architecture)
     }
 
     /// The subrequest (`requestid`), if this is one.
@@ -148,13 +153,16 @@ mod tests {
     }
 
     #[test]
-    fn workers_give_the_platform_that_tools_run_on() {
-        let request = request(&[(
+    fn workers_say_which_platforms_run() {
+        let known = request(&[(
             "BUILDKIT_WORKERS",
-            r#"[{"id":"w","labels":{},"platforms":[{"architecture":"amd64","os":"linux"},{"architecture":"386","os":"linux"}]}]"#,
+            r#"[{"id":"w","labels":{},"platforms":[{"architecture":"amd64","os":"linux"},{"architecture":"arm","os":"linux","variant":"v7"}]}]"#,
         )]);
-        let platform = request.worker_platform.unwrap();
-        assert_eq!((platform.os.as_str(), platform.architecture.as_str()), ("linux", "amd64"));
+        assert!(known.runs("linux", "amd64"));
+        assert!(known.runs("linux", "arm"));
+        assert!(!known.runs("linux", "arm64"));
+        assert!(!known.runs("windows", "amd64"));
+        assert!(request(&[]).runs("linux", "arm64"), "unknown, so it is tried");
     }
 
     #[test]
