@@ -12,12 +12,14 @@
 //! steps/        the programs that run inside a build: probe, resolve, fetch, payload, record, remove
 //! facts         what a root file system is: OS, libc, interpreters
 //! resolution    what a step installs: the document those programs exchange
+//! script/       a shell script of installs, walked in the state that it runs in
 //! ```
 
 pub mod facts;
 pub mod install;
 pub mod pip;
 pub mod resolution;
+pub mod script;
 pub mod steps;
 pub mod tree;
 pub mod uv;
