@@ -6,11 +6,26 @@
 #   bin      tools built for this checkout      run    sockets, pid files, ports
 #   state    stores of the builder and registry logs   one per service
 #   images   stand-in base images, as archives  wheels downloaded wheels; index: what pip sees of them
+#   tmp      temporary files, and further builders while they run
 set -euo pipefail
+
+# What a script says about itself is its first comment.
+case ${1:-} in
+  -h | --help)
+    sed -n '2,/^[^#]/ { /^# shellcheck/d; s/^# \{0,1\}//p; }' "$0"
+    exit 0
+    ;;
+esac
+
+say() { printf '%s\n' "$*" >&2; }
+STEP=start
+step() { STEP=$*; printf '==> %s\n' "$*" >&2; }
+die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 2; }
 
 REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 ROOT=${PLINTH_ROOT:-$REPO/.plinth}
-mkdir -p "$ROOT"/{bin,run,state,logs,images,wheels,index/simple,index/packages}
+mkdir -p "$ROOT"/{bin,run,state,logs,images,wheels,index/simple,index/packages,tmp} 2>/dev/null && [ -w "$ROOT/run" ] ||
+  die "$ROOT is not writable for $(id -un). Set PLINTH_ROOT to a directory of yours, or run this as the owner of that one."
 ROOT=$(cd "$ROOT" && pwd)
 BIN=$ROOT/bin RUN=$ROOT/run STATE=$ROOT/state LOGS=$ROOT/logs
 export PATH="$BIN:$PATH:/usr/sbin:/sbin"
@@ -21,16 +36,12 @@ GO_MINIMUM=1.26.3
 # The times of everything the stand-in images contain are clamped to this, so that they come out the same twice.
 IMAGE_EPOCH=1767225600
 
-say() { printf '%s\n' "$*" >&2; }
-STEP=start
-step() { STEP=$*; printf '==> %s\n' "$*" >&2; }
-die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 2; }
-
 have() { command -v "$1" >/dev/null 2>&1; }
 
-need_root() {
-  [ "$(id -u)" = 0 ] || die "needs root ($1). Run it as root or in a virtual machine of yours, or set BUILDKIT_HOST to a BuildKit that runs already."
+need_root() { # why [what else helps]
+  [ "$(id -u)" = 0 ] || die "needs root: $1. Run it as root, or in a virtual machine of yours${2:-}."
 }
+OR_A_BUILDER=', or set BUILDKIT_HOST to a BuildKit that runs already'
 
 # Only one script at a time changes what is installed or running. The lock is released when the script ends;
 # services are started with the descriptor closed, so that they don't keep it.
@@ -62,8 +73,9 @@ port_of() { # name default
 
 # --- processes -------------------------------------------------------------------------------------------
 
-# A pid alone proves nothing after a reboot: the start time of the process (field 22 of its stat) is kept too.
-started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+# A pid alone proves nothing after a reboot: the start time of the process (field 22 of its stat) is kept too. A process
+# that has ended has none, even if nobody has asked for its exit code: in a container, often nobody does.
+started_at() { sed -n 's/.*) //; /^[ZX]/!p' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 
 alive() { # name
   local pid at
@@ -97,6 +109,7 @@ await() { # name seconds probe...
   return 1
 }
 
+# Stops a service and its children; false if it goes on.
 stop() { # name
   local name=$1 pid tries=100
   if alive "$name"; then
@@ -104,8 +117,52 @@ stop() { # name
     kill -TERM -- "-$pid" 2>/dev/null || kill -TERM "$pid" 2>/dev/null || true
     while alive "$name" && [ "$tries" -gt 0 ]; do sleep 0.1; tries=$((tries - 1)); done
     kill -KILL -- "-$pid" 2>/dev/null || true
+    tries=20
+    while alive "$name" && [ "$tries" -gt 0 ]; do sleep 0.1; tries=$((tries - 1)); done
+    if alive "$name"; then
+      say "$name (process $pid) does not stop; it belongs to $(stat -c %U "/proc/$pid" 2>/dev/null || echo somebody), this is $(id -un)"
+      return 1
+    fi
   fi
   rm -f "$RUN/$name.pid"
+}
+
+# Stops daemons that were started with this directory as the place of their state, and are still there.
+end_builders_below() { # directory
+  local proc tries=100
+  builders_below "$1" | while read -r proc; do kill -TERM "$proc" 2>/dev/null || true; done
+  while [ -n "$(builders_below "$1")" ] && [ "$tries" -gt 0 ]; do sleep 0.1; tries=$((tries - 1)); done
+  builders_below "$1" | while read -r proc; do kill -KILL "$proc" 2>/dev/null || true; done
+}
+
+builders_below() { # directory
+  local proc
+  for proc in /proc/[0-9]*; do
+    [[ $(readlink "$proc/exe" 2>/dev/null) == */buildkitd* ]] || continue
+    tr '\0' '\n' <"$proc/cmdline" 2>/dev/null | grep -qF "$1/" && echo "${proc#/proc/}"
+  done
+  return 0
+}
+
+# Unmounts what is mounted below a directory, the innermost first.
+unmount_below() { # directory
+  awk -v root="$1/" 'index($2, root) == 1 { print $2 }' /proc/self/mounts | sort -r | while read -r mount; do
+    umount -l "$mount" 2>/dev/null || say "could not unmount $mount"
+  done
+}
+
+# Ends the processes of containers whose root file system lies below a directory: a builder that had to be killed leaves
+# them. Others may see mounts below it too (a shell in a copy of this mount namespace does), so only the root counts.
+end_containers_below() { # directory
+  local proc own space
+  own=$(readlink /proc/self/ns/mnt)
+  for proc in /proc/[0-9]*; do
+    space=$(readlink "$proc/ns/mnt" 2>/dev/null || true)
+    [ -n "$space" ] && [ "$space" != "$own" ] || continue
+    awk -v dir="$1/" '$5 == "/" && (index($4, dir) == 1 || index($0, "=" dir)) { found = 1 } END { exit !found }' \
+      "$proc/mountinfo" 2>/dev/null || continue
+    kill -KILL "${proc#/proc/}" 2>/dev/null || true
+  done
 }
 
 # --- where the services are ------------------------------------------------------------------------------
@@ -129,30 +186,62 @@ load_env() {
 # --- for scripts that use all this for a while ---------------------------------------------------------------
 
 need_cargo() {
-  have cargo || die "needs cargo, Rust $(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$REPO/Cargo.toml") or newer: get it with rustup or from your distribution"
+  local want version
+  want=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$REPO/Cargo.toml")
+  have cargo || die "needs cargo, Rust $want or newer: get it with rustup (Debian 12's is too old)"
+  version=$(cargo --version 2>&1) || die "cargo does not work here: $version"
+  version=${version#cargo }
+  at_least "${version%% *}" "$want" || die "needs Rust $want or newer, $(command -v cargo) is ${version%% *}: get a newer one with rustup"
 }
 
-# Starts what isn't running, and stops it when the script ends, however it ends. What ran before is left running.
-STOP_AT_END=0
+# Files that last no longer than a script, and builders that it starts for itself, stay under the private root, unless
+# that would make the path of a socket too long.
+keep_temporary_files() {
+  [ "${#ROOT}" -gt 60 ] || export TMPDIR=$ROOT/tmp
+}
+
+# Starts what isn't running. When the last script that uses it ends, hack/down stops what was started for them;
+# what somebody started with hack/up goes on.
 up_for_now() {
-  if ! alive registry && ! alive index && ! alive buildkitd; then STOP_AT_END=1; fi
-  "$REPO/hack/up"
+  local name
+  if load_env && alive registry; then [ -e "$ROOT/env.before" ] || cp "$ROOT/env" "$ROOT/env.before"; fi
+  for name in registry index buildkitd; do
+    alive "$name" || echo "$name" >>"$RUN/for-now"
+  done
+  # What compares builders with each other starts some of its own.
+  "$REPO/hack/get" --buildkitd
+  PLINTH_FOR_NOW=1 "$REPO/hack/up"
   load_env
 }
 
 # For scripts that run for long: whatever happens, what was started is stopped, and the last line says how it went.
 finish_well() {
+  keep_temporary_files
+  printf '%s %s\n' $$ "$(started_at $$)" >"$RUN/user-$$.pid"
   trap 'finish $?' EXIT
+  trap 'exit 129' HUP
   trap 'exit 130' INT
   trap 'exit 143' TERM
+}
+
+# Whether a script that called finish_well still runs.
+in_use() {
+  local file name
+  for file in "$RUN"/user-*.pid; do
+    [ -e "$file" ] || continue
+    name=${file##*/}
+    alive "${name%.pid}" && return 0
+    rm -f "$file"
+  done
+  return 1
 }
 
 DONE=passed
 finish() { # exit code
   trap - EXIT
-  if [ "$STOP_AT_END" = 1 ]; then
-    "$REPO/hack/down" || say "hack/down failed; run it by hand"
-  fi
+  trap '' HUP INT TERM
+  rm -f "$RUN/user-$$.pid"
+  "$REPO/hack/down" --unused || say "hack/down failed; run it by hand"
   if [ "$1" = 0 ]; then
     say "${0##*/}: $DONE ($(took))"
   else
