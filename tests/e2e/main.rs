@@ -18,6 +18,7 @@ mod bases;
 mod comparison;
 mod definitions;
 mod fleet;
+mod foreign;
 mod passthrough;
 mod pip;
 mod pip_trees;

@@ -194,6 +194,7 @@ corpus! {
     error_syntax "error-syntax",
     error_target "error-target",
     escape "escape",
+    foreign "foreign",
     named_contexts "named-contexts",
     no_cache "no-cache",
     onbuild "onbuild",

@@ -7,9 +7,15 @@ use base64::Engine as _;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::image::strings;
+
 /// A step, as it was left at the end of the build.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Vertex {
+    /// Of its operation.
+    pub(crate) digest: String,
+    /// Digests of what it continues or reads.
+    pub(crate) inputs: Vec<String>,
     /// As shown to people.
     pub(crate) name: String,
     /// Whether it was started at all.
@@ -71,6 +77,10 @@ impl Progress {
     fn add(&mut self, status: &Value) {
         for vertex in list(status, "vertexes") {
             let entry = self.vertices.entry(string(vertex, "digest")).or_default();
+            entry.digest = string(vertex, "digest");
+            if let Some(inputs) = vertex.get("inputs") {
+                entry.inputs = strings(inputs);
+            }
             let name = string(vertex, "name");
             if !name.is_empty() {
                 entry.name = name;

@@ -10,6 +10,7 @@ use plinth_layers::steps::summary::{Mark, Summary};
 use plinth_proto::graph::{Edge, OpId, Rewrite};
 
 use super::candidate::Candidate;
+use super::foreign::cannot_run;
 use super::ops::{self, Fetch, Payload, Site};
 use super::{Treatment, budget};
 use crate::context::Context;
@@ -46,6 +47,9 @@ pub(super) async fn run(
 ) -> Result<Assembled, Stop> {
     for cap in ["mergeop", "diffop", "source.http.checksum"] {
         cx.bridge.llb_cap(cap)?;
+    }
+    if let Some(reason) = cannot_run(&cx.request, rewrite.graph()[step].op().platform.as_ref()) {
+        return Err(Stop::Refused(reason));
     }
     let tool = cx.tool(rewrite)?;
     let inputs = rewrite.current_inputs(step)?;

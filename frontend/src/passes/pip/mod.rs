@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! candidate   is this RUN one understood install command?
+//! foreign     which platforms the builder can run
 //! ops         the operations that take its place
 //! budget      which wheels get a layer of their own
 //! assemble    one step: resolve, payloads, record, merge
@@ -10,6 +11,7 @@
 mod assemble;
 mod budget;
 mod candidate;
+mod foreign;
 mod ops;
 
 use std::collections::HashMap;
