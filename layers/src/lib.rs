@@ -11,14 +11,18 @@
 //! tree/         file trees: physical paths, parent directories, canonical tar and its diff ID
 //! steps/        the programs that run inside a build: probe, resolve, fetch, payload, record, remove
 //! facts         what a root file system is: OS, libc, interpreters
+//! described     an interpreter, as it describes itself
+//! said          what an installer says, fit to be shown again
 //! resolution    what a step installs: the document those programs exchange
 //! script/       a shell script of installs, walked in the state that it runs in
 //! ```
 
+mod described;
 pub mod facts;
 pub mod install;
 pub mod pip;
 pub mod resolution;
+mod said;
 pub mod script;
 pub mod steps;
 pub mod tree;

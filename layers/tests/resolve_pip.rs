@@ -155,6 +155,17 @@ fn a_wheel_by_url_keeps_its_origin() {
 }
 
 #[test]
+fn what_is_remembered_is_what_pip_computes() {
+    let memo = include_str!("../src/pip/memo.py");
+    let check = include_str!("resolve_index/remembered.py");
+    each_pip(|_, venv, version| {
+        fs::write(venv.app().join("check.py"), [memo, check].concat()).unwrap();
+        venv.run(&["pip", "install", "-q", "alpha[more]"]);
+        assert_eq!(venv.run(&["python", "check.py"]).trim(), "remembered", "pip {version}");
+    });
+}
+
+#[test]
 fn metadata_from_the_index_saves_the_download() {
     let index = Index::start();
     let venv = Venv::new(&index, None);

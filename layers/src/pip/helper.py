@@ -179,6 +179,12 @@ try:
     describe()
     resolved = []
     watch(resolved)
+    try:
+        remember_pure()
+        report_names_only()
+    except (AttributeError, ImportError):
+        # A pip that is built in another way: it only takes longer.
+        pass
     from pip._internal.cli.main import main
 
     try:

@@ -14,9 +14,10 @@ use serde::Deserialize;
 
 use super::answer::{Answer, Change};
 use super::{is_known, parse_pylock, state};
-use crate::facts::fingerprint;
+use crate::described::Python;
 use crate::pip::{LocalFiles, NotUnderstood, PipCommand, Program, check_environment, read_requirements};
-use crate::resolution::{Distribution, Interpreter, Plan, Scheme};
+use crate::resolution::{Distribution, Plan, Scheme};
+use crate::said::in_one_line;
 
 /// The program that describes an interpreter.
 const HELPER: &str = include_str!("helper.py");
@@ -46,10 +47,8 @@ fn refused<T>(reason: &str) -> Result<T, Problem> {
 struct Described {
     executable: String,
     implementation: String,
-    version: String,
-    cache_tag: String,
-    abi: String,
-    magic: String,
+    #[serde(flatten)]
+    python: Python,
     prefix: String,
     #[serde(rename = "virtual")]
     is_virtual: bool,
@@ -116,7 +115,7 @@ pub fn plan(
     Ok(Plan {
         installer: "uv".to_owned(),
         installer_version: answer.uv.clone(),
-        interpreter: interpreter(&described)?,
+        interpreter: described.python.interpreter(&described.executable)?,
         scheme: described.scheme,
         install,
         remove: Vec::new(),
@@ -210,10 +209,7 @@ impl Run<'_> {
         }
         if !output.status.success() {
             let line = log.lines().find_map(|line| line.strip_prefix("error: ")).unwrap_or("no reason given");
-            let words =
-                line.split_whitespace().filter(|word| !word.contains("://") && !word.contains("/tmp"));
-            let line: String = words.collect::<Vec<_>>().join(" ");
-            return Err(Problem::Unresolved(line.chars().filter(|c| !c.is_control()).take(300).collect()));
+            return Err(Problem::Unresolved(in_one_line(line)));
         }
         Ok((String::from_utf8_lossy(&output.stdout).into_owned(), log))
     }
@@ -239,7 +235,7 @@ fn check_described(run: &Run<'_>, answer: &Answer, facts: &Described) -> Result<
     if facts.implementation != "cpython" {
         return refused("an interpreter other than CPython");
     }
-    if facts.version.contains('-') || facts.cache_tag.is_empty() || facts.abi.is_empty() {
+    if !facts.python.is_usual() {
         return refused("an unreleased or unusual interpreter");
     }
     if !facts.root {
@@ -386,20 +382,4 @@ fn locate(
         });
     }
     Ok(install)
-}
-
-fn interpreter(facts: &Described) -> Result<Interpreter, Problem> {
-    let unreadable = || NotUnderstood::new("an interpreter that can't be read");
-    let physical = fs::canonicalize(&facts.executable).map_err(|_| unreadable())?;
-    let minor = facts.version.rsplit_once('.').map(|(minor, _)| minor.to_owned()).unwrap_or_default();
-    let fingerprint = fingerprint(Path::new("/"), &physical, &minor).map_err(|_| unreadable())?;
-    Ok(Interpreter {
-        executable: facts.executable.clone(),
-        physical: physical.to_str().ok_or_else(unreadable)?.to_owned(),
-        version: facts.version.clone(),
-        cache_tag: facts.cache_tag.clone(),
-        abi: facts.abi.clone(),
-        magic: facts.magic.clone(),
-        fingerprint,
-    })
 }

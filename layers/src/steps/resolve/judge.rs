@@ -1,0 +1,150 @@
+//! The plan that an answer makes, or why there is none.
+
+use std::fs;
+use std::path::Path;
+
+use super::answer::{Answer, Concluded, Described, read_limited};
+use super::ask::Ran;
+use super::state::{check_state, pip_version};
+use super::{Error, NoPlan};
+use crate::pip::{Launcher, NotUnderstood, PipCommand, Report};
+use crate::resolution::{Distribution, Plan, Removal};
+
+/// Makes a plan of the answer in `scratch`.
+pub(super) fn judge(
+    command: &PipCommand,
+    launcher: &Launcher,
+    scratch: &Path,
+    ran: &Ran,
+) -> Result<Plan, NoPlan> {
+    let unresolved = || {
+        let why = ran.last_error.as_deref().unwrap_or("no reason given");
+        NoPlan::Failed(Error::Unresolved { reason: format!("pip could not resolve it: {why}") })
+    };
+    let Some(text) = read_limited(&scratch.join("answer.json")).filter(|_| ran.ok) else {
+        return Err(unresolved());
+    };
+    let answer: Answer = serde_json::from_str(&text).map_err(|_| unresolved())?;
+    let Some(described) = answer.described else {
+        return Err(NotUnderstood::new("a pip or Python of an unknown kind").into());
+    };
+    if answer.implementation != "cpython" {
+        return Err(NotUnderstood::new("an interpreter other than CPython").into());
+    }
+    if answer.executable != launcher.interpreter {
+        return Err(NotUnderstood::new("an interpreter that is started through another program").into());
+    }
+    check_state(command, &described)?;
+    if answer.error.is_some() {
+        return Err(NotUnderstood::new("a pip whose resolver is not known").into());
+    }
+    let Some(concluded) = answer.concluded.filter(|_| answer.code == 0) else {
+        return Err(unresolved());
+    };
+    let report = read_limited(&scratch.join("report.json"));
+    let report = Report::parse(&report.ok_or_else(|| NotUnderstood::new("no report from pip"))?)?;
+    let install = in_order(&report, &concluded, &described)?;
+    let remove = removals(&concluded, &described)?;
+    Ok(Plan {
+        installer: "pip".to_owned(),
+        installer_version: described.pip_version.clone(),
+        interpreter: described.python.interpreter(&launcher.interpreter)?,
+        scheme: described.scheme,
+        install,
+        remove,
+        satisfied: concluded.satisfied,
+        lock: None,
+    })
+}
+
+/// The report's distributions in the order in which pip would install them.
+fn in_order(
+    report: &Report,
+    concluded: &Concluded,
+    facts: &Described,
+) -> Result<Vec<Distribution>, NotUnderstood> {
+    let origin = pip_version(&facts.pip_version) >= (23, 1);
+    let mut found = Vec::new();
+    for item in &report.install {
+        found.push((canonical(&item.metadata.name), item.distribution(origin)?));
+    }
+    let mut ordered = Vec::new();
+    for item in &concluded.order {
+        let Some(at) = found.iter().position(|(name, _)| *name == item.name) else {
+            return Err(NotUnderstood::new("a pip report that differs from its resolution"));
+        };
+        let mut distribution = found.swap_remove(at).1;
+        if item.spelling != distribution.name {
+            distribution.spelling = Some(item.spelling.clone());
+        }
+        ordered.push(distribution);
+    }
+    if !found.is_empty() {
+        return Err(NotUnderstood::new("a pip report that differs from its resolution"));
+    }
+    Ok(ordered)
+}
+
+/// Normalised name (PEP 503).
+fn canonical(name: &str) -> String {
+    let mut out = String::new();
+    for letter in name.chars() {
+        let letter = if matches!(letter, '-' | '_' | '.') { '-' } else { letter.to_ascii_lowercase() };
+        if letter != '-' || !out.ends_with('-') {
+            out.push(letter);
+        }
+    }
+    out
+}
+
+/// What pip would uninstall first.
+fn removals(concluded: &Concluded, facts: &Described) -> Result<Vec<Removal>, NotUnderstood> {
+    let mut removals = Vec::new();
+    for item in &concluded.order {
+        let mut there = concluded.installed.iter().filter(|dist| dist.canonical == item.name);
+        let first = there.next();
+        if there.next().is_some() {
+            return Err(NotUnderstood::new(format!("{} is installed twice", item.name)));
+        }
+        let Some(dist) = first else {
+            if item.replaces {
+                return Err(NotUnderstood::new(format!("{} is replaced but not found", item.name)));
+            }
+            continue;
+        };
+        if !item.replaces {
+            return Err(NotUnderstood::new(format!("{} would be installed over another", item.name)));
+        }
+        if !dist.local {
+            // pip leaves it where it is.
+            continue;
+        }
+        let understood = dist.info.ends_with(".dist-info")
+            && !dist.user
+            && dist.location != facts.stdlib
+            && Path::new(&dist.info).starts_with(&facts.prefix)
+            && fs::canonicalize(&dist.info).is_ok_and(|real| real == Path::new(&dist.info))
+            && Path::new(&dist.info).join("RECORD").is_file();
+        if !understood {
+            return Err(NotUnderstood::new(format!("{} can't be uninstalled by its RECORD", item.name)));
+        }
+        removals.push(Removal {
+            name: dist.name.clone(),
+            version: dist.version.clone(),
+            dist_info: dist.info.clone(),
+        });
+    }
+    Ok(removals)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn names_are_normalised_as_pep_503_says() {
+        assert_eq!(canonical("Foo__Bar.-baz"), "foo-bar-baz");
+    }
+}

@@ -1,0 +1,179 @@
+//! `plinth step resolve`: what a pip command would install in the state before it, by pip's own answer.
+//!
+//! Runs as the same user, with the same environment, working directory and mounts as the step, on a
+//! read-only root. pip is asked by `--dry-run --report`; a small program of ours (`pip/helper.py`) runs it
+//! and reports in the same process what else decides the result: interpreter, install scheme,
+//! configuration, what is installed already. Anything that is not as the layers model it is a refusal, and
+//! a refusal is an answer, not an error.
+//!
+//! ```text
+//! before     what is refused before an interpreter is started
+//! ask        runs pip
+//! answer     what it says
+//! state      what is refused by the state that pip found
+//! judge      the plan that the answer makes
+//! mounted    what is refused by the mounts of the step
+//! ```
+
+mod answer;
+mod ask;
+mod before;
+mod judge;
+mod mounted;
+mod state;
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use tempfile::TempDir;
+
+use self::ask::ask;
+use self::before::{matched, prepare};
+use self::judge::judge;
+use self::mounted::mounted;
+use crate::pip::{NotUnderstood, PipCommand, Tool};
+use crate::resolution::{Outcome, Plan, Resolution};
+use crate::steps::probe::write_fixed;
+use crate::uv;
+
+/// The step could not be done at all.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Reading or writing files.
+    #[error("resolve: {what}: {source}")]
+    Io {
+        /// What was being done.
+        what: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// pip itself found no answer, or broke off. Not an answer to keep: the index may be back tomorrow.
+    #[error("resolve: {reason}")]
+    Unresolved {
+        /// pip's last error line, without URLs.
+        reason: String,
+    },
+}
+
+fn failed(what: &'static str) -> impl FnOnce(io::Error) -> Error {
+    move |source| Error::Io { what, source }
+}
+
+/// What a resolution is asked of: the command and the process state it would run in.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The command as the kernel gets it.
+    pub argv: Vec<String>,
+    /// Its whole environment.
+    pub env: Vec<(String, String)>,
+    /// Its working directory, absolute.
+    pub cwd: PathBuf,
+}
+
+/// Resolves the command in this process's environment, and writes [`Resolution::FILE`] to `out`.
+///
+/// `cwd` is the working directory of the step, and not of this process: the builder would make it. `globs` are literal
+/// beginnings of words that a shell would match against file names: if a file begins like that, the arguments may be
+/// others than `argv`.
+///
+/// # Errors
+/// [`Error::Unresolved`] if pip found no answer; otherwise if files can't be written. A command that is not
+/// understood is [`Outcome::Refuse`].
+pub fn run(globs: &[String], cwd: &Path, argv: &[String], out: &Path) -> Result<(), Error> {
+    let mut env = Vec::new();
+    let mut resolution = None;
+    for (name, value) in std::env::vars_os() {
+        match (name.into_string(), value.into_string()) {
+            (Ok(name), Ok(value)) => env.push((name, value)),
+            _ => resolution = Some(refuse(NotUnderstood::new("an environment that is not UTF-8"))),
+        }
+    }
+    let resolution = match resolution {
+        Some(resolution) => resolution,
+        // A step whose working directory is missing leaves one behind, whatever else it does.
+        None if !cwd.is_dir() => refuse(NotUnderstood::new("a working directory that is not there")),
+        None => match matched(globs, cwd) {
+            Some(reason) => refuse(reason),
+            None => resolve(&Context { argv: argv.to_vec(), env, cwd: cwd.to_owned() })?,
+        },
+    };
+    let resolution = match &resolution.outcome {
+        Outcome::Assemble(plan) => {
+            let mounts = fs::read_to_string("/proc/self/mountinfo").map_err(failed("read the mounts"))?;
+            mounted(&mounts, &plan.scheme).map_or(resolution, refuse)
+        }
+        Outcome::Refuse { .. } => resolution,
+    };
+    let mut text =
+        serde_json::to_string_pretty(&resolution).map_err(io::Error::from).map_err(failed("encode"))?;
+    text.push('\n');
+    write_fixed(&out.join(Resolution::FILE), text.as_bytes()).map_err(failed("write the resolution"))
+}
+
+/// Resolves a command in a given state.
+///
+/// # Errors
+/// As for [`run`].
+pub fn resolve(context: &Context) -> Result<Resolution, Error> {
+    match plan(context) {
+        Ok(plan) => Ok(Resolution { format: Resolution::FORMAT, outcome: Outcome::Assemble(Box::new(plan)) }),
+        Err(NoPlan::NotUnderstood(reason)) => Ok(refuse(reason)),
+        Err(NoPlan::Failed(error)) => Err(error),
+    }
+}
+
+/// Why there is no plan.
+enum NoPlan {
+    /// It is not as the layers model it. That stays so: an answer.
+    NotUnderstood(NotUnderstood),
+    /// The installer failed, or this step.
+    Failed(Error),
+}
+
+impl From<NotUnderstood> for NoPlan {
+    fn from(reason: NotUnderstood) -> Self {
+        Self::NotUnderstood(reason)
+    }
+}
+
+impl From<Error> for NoPlan {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<uv::Problem> for NoPlan {
+    fn from(problem: uv::Problem) -> Self {
+        match problem {
+            uv::Problem::NotUnderstood(reason) => Self::NotUnderstood(reason),
+            uv::Problem::Unresolved(_) => Self::Failed(Error::Unresolved { reason: problem.to_string() }),
+            uv::Problem::Io(error) => Self::Failed(failed("ask uv")(error)),
+        }
+    }
+}
+
+fn plan(context: &Context) -> Result<Plan, NoPlan> {
+    match PipCommand::parse(&context.argv) {
+        Ok(command) if command.tool == Tool::Uv => {
+            Ok(uv::plan(&command, &context.env, &context.cwd, scratch()?.path())?)
+        }
+        _ => {
+            let (command, launcher) = prepare(context)?;
+            let scratch = scratch()?;
+            let ran = ask(context, &command, &launcher, scratch.path())?;
+            judge(&command, &launcher, scratch.path(), &ran)
+        }
+    }
+}
+
+/// A directory of our own. TMPDIR may name one of the image, which is read-only here.
+fn scratch() -> Result<TempDir, NotUnderstood> {
+    tempfile::tempdir()
+        .or_else(|_| tempfile::tempdir_in("/tmp"))
+        .map_err(|_| NotUnderstood::new("no temporary directory that can be written"))
+}
+
+fn refuse(reason: NotUnderstood) -> Resolution {
+    Resolution { format: Resolution::FORMAT, outcome: Outcome::Refuse { reason: reason.reason } }
+}
