@@ -24,8 +24,11 @@ RUN case $TARGETARCH in \
       rm -rf /var/lib/apt/lists/*; \
     fi
 COPY . .
-RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    --mount=type=cache,target=/src/target,id=plinth-target-$TARGETARCH \
+# cargo's own locks don't reach from one container into another, so no two builds share a cache at a time. Its idea of
+# what is up to date is times, and those of another checkout may be older than what was compiled before.
+RUN --mount=type=cache,target=/usr/local/cargo/registry,id=plinth-registry-$TARGETARCH,sharing=locked \
+    --mount=type=cache,target=/src/target,id=plinth-target-$TARGETARCH,sharing=locked \
+    find . -path ./target -prune -o -type f -exec touch {} + && \
     read -r cpu _ </target && \
     export RUSTFLAGS="-C target-feature=+crt-static -C linker=$cpu-linux-gnu-gcc" && \
     cargo build --locked --release --no-default-features --target "$cpu-unknown-linux-gnu" --bin plinth && \
