@@ -302,6 +302,38 @@ fn required_hashes() {
     }
 }
 
+/// pip names the directory of a distribution's headers as the requirement that asked for it spells the distribution,
+/// whoever that is. A payload has one name; so every other spelling is left to pip.
+#[test]
+fn headers_follow_the_spelling_of_the_requirement() {
+    let env = e2e!();
+    let mut wheels = wheels();
+    wheels.push(Wheel::simple("asks", "1.0").metadata("Requires-Dist: DATAfull").make());
+    let include = "/usr/local/include/site/python3.11";
+    for (requirements, directory) in
+        [("datafull\n", "datafull"), ("alpha\nDataFull == 0.1\n", "DataFull"), ("asks\n", "DATAfull")]
+    {
+        let test = format!("test -f {include}/{directory}/datafull.h\npython-tool");
+        let case = Case {
+            body: "COPY r.txt /\nRUN pip install --no-cache-dir -i @INDEX@ -r /r.txt",
+            files: &[("r.txt", requirements)],
+            expect: if directory == "datafull" { Expect::Assembled } else { Expect::AsWritten },
+            check: &test,
+        };
+        let outcome = check(env, &Index::of(&wheels), &case);
+        let headers = format!("{include}/{directory}/datafull.h");
+        assert!(outcome.plinth.tree().get(&headers).is_some(), "{headers} is missing");
+        if case.expect == Expect::AsWritten && env.frontend.is_some() {
+            assert_eq!(
+                outcome.report.unwrap().reasons(),
+                [
+                    "datafull has header files, whose directory is named as its requirement happens to be spelled"
+                ]
+            );
+        }
+    }
+}
+
 /// The report says what was put together, and nothing of where it came from.
 #[test]
 fn the_report_in_the_label() {

@@ -48,6 +48,16 @@ impl Report {
             .collect()
     }
 
+    /// What became of the steps that install something, in order: the treatment, or why a step runs as written.
+    pub(crate) fn outcomes(&self) -> Vec<String> {
+        let installs = |step: &&Value| step["command"].as_str().unwrap().contains("install");
+        let outcome = |step: &Value| match step["treatment"].as_str().unwrap() {
+            "as_written" => step["reason"].as_str().unwrap().to_owned(),
+            treatment => treatment.to_owned(),
+        };
+        self.entries("steps").iter().filter(installs).map(outcome).collect()
+    }
+
     /// Reasons of all steps that give one.
     pub(crate) fn reasons(&self) -> Vec<String> {
         let entries = self.entries("steps").into_iter().chain(self.entries("bases"));
