@@ -12,7 +12,8 @@ use crate::context::Context;
 use crate::error::BuildError;
 use crate::image::{ImageConfig, LayerNote};
 use crate::passes::base::{self, Action, Decisions};
-use crate::passes::{chain, pip};
+use crate::passes::chain;
+use crate::passes::pip::{self, Step, Treatment};
 use crate::policy_source::{self, Found};
 use crate::report::{LABEL, Report, render};
 use crate::request::Request;
@@ -157,14 +158,23 @@ async fn changes(
             warn(cx, result, &format!("plinth keeps {}: {reason}", decision.image), decision.line).await;
         }
     }
+    let lacks = pip::lacks(&cx.bridge).map(Treatment::AsWritten);
+    let mut held_back = None;
     let mut report = Report::new();
     let mut rewritten = Vec::new();
     for image in images {
         let platform = image.platform.clone();
         let id = platform.clone().unwrap_or_else(|| image.config.platform());
         let done = rewrite(cx, &decided, image).await?;
+        let mut steps = done.steps.iter();
+        held_back = held_back.or_else(|| steps.find(|step| lacks.as_ref() == Some(&step.treatment)).cloned());
         report.platforms.push(decisions::platform(&id, &decided, &done.steps));
         rewritten.extend(done.new.map(|new| (platform, new)));
+    }
+    // A step that stays as written is no news, but this is so for every step of every build in this builder: said
+    // once, at the first step.
+    if let Some(Step { line, treatment: Treatment::AsWritten(reason), .. }) = held_back {
+        warn(cx, result, &format!("plinth runs installs as written: {reason}"), line).await;
     }
     let mut changes = Changes { report, images: Vec::new(), attestations: BTreeMap::new() };
     if explain {

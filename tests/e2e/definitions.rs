@@ -19,13 +19,15 @@ use crate::passthrough::{CASES, Corpus};
 use crate::support::build::Side;
 use crate::support::env::e2e;
 
-fn pool() -> DescriptorPool {
+/// The messages of LLB.
+pub(crate) fn pool() -> DescriptorPool {
     let include = Path::new(env!("CARGO_MANIFEST_DIR")).join("proto/proto");
     let files = protox::compile([include.join("ops.proto")], [&include]).unwrap();
     DescriptorPool::from_file_descriptor_set(files).unwrap()
 }
 
-fn message(pool: &DescriptorPool, name: &str, json: &Value) -> DynamicMessage {
+/// A message of this name, from its JSON form.
+pub(crate) fn message(pool: &DescriptorPool, name: &str, json: &Value) -> DynamicMessage {
     let descriptor = pool.get_message_by_name(name).unwrap();
     let json = renamed(&descriptor, json);
     DynamicMessage::deserialize(descriptor, &json).unwrap_or_else(|e| panic!("{name}: {e}: {json:#}"))

@@ -26,3 +26,4 @@ mod regressions;
 mod reproducible;
 mod support;
 mod uv;
+mod without_mergeop;

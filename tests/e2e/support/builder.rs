@@ -19,13 +19,18 @@ pub(crate) struct Builder {
 impl Builder {
     /// Starts one. `extra` are further arguments of buildkitd.
     pub(crate) fn start(env: &Env, extra: &[&str]) -> Self {
+        Self::start_program(env, "buildkitd", extra)
+    }
+
+    /// Starts another program that takes the arguments of buildkitd.
+    pub(crate) fn start_program(env: &Env, program: &str, extra: &[&str]) -> Self {
         let config = env.buildkitd_config.as_deref().expect(
             "PLINTH_BUILDKITD_CONFIG isn't set: these tests start builders that must know the registry",
         );
         let dir = tempfile::Builder::new().prefix("plinth-e2e-builder-").tempdir().unwrap();
         let host = format!("unix://{}/sock", dir.path().display());
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
-        let daemon = Command::new("buildkitd")
+        let daemon = Command::new(program)
             .arg("--config")
             .arg(config)
             .arg("--root")
@@ -38,7 +43,9 @@ impl Builder {
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
-            .expect("buildkitd isn't on the PATH: run hack/up and source .plinth/env");
+            .unwrap_or_else(|error| {
+                panic!("{program} ({error}): run hack/up, hack/get --without-mergeop, and source .plinth/env")
+            });
         let mut builder = Self { daemon, dir: Some(dir), host };
         builder.wait();
         builder

@@ -9,6 +9,7 @@ use plinth_layers::steps::record::Verdict;
 use plinth_layers::steps::summary::{Mark, Summary};
 use plinth_proto::graph::{Edge, OpId, Rewrite};
 
+use super::builder::lacks;
 use super::candidate::Candidate;
 use super::foreign::cannot_run;
 use super::ops::{self, Fetch, Payload, Site};
@@ -45,8 +46,8 @@ pub(super) async fn run(
     candidate: &Candidate,
     originals: &HashMap<OpId, OpId>,
 ) -> Result<Assembled, Stop> {
-    for cap in ["mergeop", "diffop", "source.http.checksum"] {
-        cx.bridge.llb_cap(cap)?;
+    if let Some(reason) = lacks(&cx.bridge) {
+        return Err(Stop::Refused(reason));
     }
     if let Some(reason) = cannot_run(&cx.request, rewrite.graph()[step].op().platform.as_ref()) {
         return Err(Stop::Refused(reason));

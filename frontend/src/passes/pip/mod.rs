@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! candidate   is this RUN one understood install command?
-//! foreign     which platforms the builder can run
+//! builder     what the builder must have
+//! foreign     which platforms it can run
 //! ops         the operations that take its place
 //! budget      which wheels get a layer of their own
 //! assemble    one step: resolve, payloads, record, merge
@@ -10,6 +11,7 @@
 
 mod assemble;
 mod budget;
+mod builder;
 mod candidate;
 mod foreign;
 mod ops;
@@ -29,6 +31,7 @@ use crate::exec::CUSTOM_NAME;
 use crate::image::LayerNote;
 
 pub use budget::IMAGE_LAYERS;
+pub use builder::lacks;
 
 /// `OpMetadata.description` key under which the Dockerfile frontend keeps the instruction.
 const COMMAND: &str = "com.docker.dockerfile.v1.command";
