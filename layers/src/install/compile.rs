@@ -1,25 +1,39 @@
 //! Byte code, made by the interpreter that will run it.
 //!
-//! One process per wheel, with a fixed hash seed and a sorted list: what a process compiled before can show in
-//! the bytes of what it compiles next.
+//! What a process compiled before can show in the bytes of what it compiles next: which strings it holds decides
+//! whether they are marked as shared. So a process has a fixed hash seed and a sorted list, and which files share
+//! a process follows from the wheel alone. How many processes run at once depends on the machine, and shows nowhere.
 
-use std::io::{Read, Write};
+use std::io::Write;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-
-use serde::{Deserialize, Serialize};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::resolution::Interpreter;
 use crate::steps::mounts;
+
+/// Source bytes per process. Compiling them takes a hundred times as long as starting the interpreter, so the cut
+/// costs next to nothing; and what several processors share is even enough. Another value is other byte code, and
+/// so another [`LAYOUT`](crate::tree::LAYOUT).
+const CHUNK: u64 = 4 << 20;
+
+/// What a file counts at least, in source bytes: an empty one takes time too.
+const FILE: u64 = 1 << 10;
+
+/// Most processes at once, whatever the machine has: other payloads are made at the same time.
+const AT_ONCE: usize = 8;
 
 /// One file to compile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
     /// The file, with its final time set: byte code records it.
     pub source: PathBuf,
+    /// Its size in bytes, as the wheel has it: decides which files share a process.
+    pub size: u64,
     /// The path that byte code records and tracebacks show.
     pub shown: String,
-    /// Where the byte code is written.
+    /// Where the byte code is written: nothing is there yet, and of its directories only the last may be missing.
     pub target: PathBuf,
 }
 
@@ -48,86 +62,124 @@ pub enum CompileError {
         found: String,
     },
     /// A path cannot be handed over.
-    #[error("the path {0:?} is not UTF-8")]
+    #[error("the path {0:?} is not UTF-8, or has a NUL in it")]
     Path(PathBuf),
 }
 
-#[derive(Serialize)]
-struct Request<'a> {
-    expect: Facts<&'a str>,
-    files: Vec<(&'a str, &'a str, &'a str)>,
+/// How many processes may run at once here.
+#[must_use]
+pub fn at_once() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get).min(AT_ONCE)
 }
 
-#[derive(Serialize, Deserialize)]
-struct Facts<S> {
-    version: S,
-    cache_tag: S,
-    abi: S,
-    magic: S,
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    #[serde(flatten)]
-    facts: Facts<String>,
-    compiled: Vec<usize>,
-}
-
-/// Compiles and says for each job whether there is byte code now. Files that do not compile are left out, as
-/// installers do. The interpreter is checked even if there is nothing to compile.
+/// Compiles with up to `at_once` processes at once, and says for each job whether there is byte code now. Files that
+/// do not compile are left out, as installers do. The interpreter is checked even if there is nothing to compile.
 ///
 /// # Errors
 /// See [`CompileError`].
-pub fn compile(interpreter: &Interpreter, jobs: &[Job]) -> Result<Vec<bool>, CompileError> {
-    let text = |p: &'_ Path| p.to_str().map(str::to_owned).ok_or_else(|| CompileError::Path(p.to_owned()));
+pub fn compile(interpreter: &Interpreter, jobs: &[Job], at_once: usize) -> Result<Vec<bool>, CompileError> {
     let mut order: Vec<usize> = (0..jobs.len()).collect();
     order.sort_by(|a, b| jobs[*a].shown.cmp(&jobs[*b].shown));
-    let mut paths = Vec::with_capacity(jobs.len());
-    for index in &order {
-        paths.push((text(&jobs[*index].source)?, text(&jobs[*index].target)?));
-    }
-    let request = Request {
-        expect: Facts {
-            version: &interpreter.version,
-            cache_tag: &interpreter.cache_tag,
-            abi: &interpreter.abi,
-            magic: &interpreter.magic,
-        },
-        files: order
-            .iter()
-            .zip(&paths)
-            .map(|(i, (source, target))| (source.as_str(), jobs[*i].shown.as_str(), target.as_str()))
-            .collect(),
-    };
-    let answer = run(&interpreter.physical, &request)?;
-    let found = &answer.facts;
-    for (field, expected, found) in [
-        ("version", &interpreter.version, &found.version),
-        ("cache_tag", &interpreter.cache_tag, &found.cache_tag),
-        ("abi", &interpreter.abi, &found.abi),
-        ("magic", &interpreter.magic, &found.magic),
-    ] {
-        if expected != found {
-            return Err(CompileError::Interpreter {
-                path: interpreter.physical.clone(),
-                field,
-                expected: expected.clone(),
-                found: found.clone(),
-            });
-        }
+    let chunks = cut(&order, |i| jobs[*i].size, CHUNK);
+    let run = |chunk: &&[usize]| compile_chunk(interpreter, chunk.iter().map(|i| &jobs[*i]));
+    let mut compiled = Vec::with_capacity(jobs.len());
+    for done in in_order(&chunks, at_once, run) {
+        compiled.extend(done?);
     }
     let mut out = vec![false; jobs.len()];
-    for number in answer.compiled {
-        if let Some(done) = order.get(number).and_then(|i| out.get_mut(*i)) {
-            *done = true;
-        }
+    for (i, done) in order.iter().zip(compiled) {
+        out[*i] = done;
     }
     Ok(out)
 }
 
-fn run(path: &str, request: &Request<'_>) -> Result<Answer, CompileError> {
+/// Cuts a list into pieces of at most `limit`, or of one item; at least one piece.
+fn cut<T>(items: &[T], size: impl Fn(&T) -> u64, limit: u64) -> Vec<&[T]> {
+    let mut out = Vec::new();
+    let (mut start, mut sum) = (0, 0_u64);
+    for (i, item) in items.iter().enumerate() {
+        let size = size(item).max(FILE);
+        if i > start && sum.saturating_add(size) > limit {
+            out.push(&items[start..i]);
+            (start, sum) = (i, 0);
+        }
+        sum = sum.saturating_add(size);
+    }
+    out.push(&items[start..]);
+    out
+}
+
+/// Does `work` for each item, some at once; the results are in the order of the items.
+fn in_order<T: Sync, R: Send>(items: &[T], at_once: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut results = Vec::new();
+        loop {
+            let i = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(i) else { return results };
+            results.push((i, work(item)));
+        }
+    };
+    let mut results = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..at_once.min(items.len())).map(|_| scope.spawn(worker)).collect();
+        let mut results = worker();
+        for other in others {
+            results.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        results
+    });
+    results.sort_by_key(|(i, _)| *i);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Compiles in one process, and says for each job whether there is byte code now.
+fn compile_chunk<'a>(
+    interpreter: &Interpreter,
+    jobs: impl ExactSizeIterator<Item = &'a Job>,
+) -> Result<Vec<bool>, CompileError> {
+    let facts = [
+        ("version", &interpreter.version),
+        ("cache_tag", &interpreter.cache_tag),
+        ("abi", &interpreter.abi),
+        ("magic", &interpreter.magic),
+    ];
+    let count = jobs.len();
+    let mut words: Vec<&str> = facts.iter().map(|(_, expected)| expected.as_str()).collect();
+    for job in jobs {
+        for path in [job.source.as_path(), Path::new(&job.shown), job.target.as_path()] {
+            let text = path.to_str().filter(|text| !text.contains('\0'));
+            words.push(text.ok_or_else(|| CompileError::Path(path.to_owned()))?);
+        }
+    }
+    let answer = run(&interpreter.physical, words.join("\0").as_bytes())?;
+    let mut answer = answer.split('\0');
+    for (field, expected) in facts {
+        let found = answer.next().unwrap_or_default();
+        if found != expected {
+            return Err(CompileError::Interpreter {
+                path: interpreter.physical.clone(),
+                field,
+                expected: expected.clone(),
+                found: found.to_owned(),
+            });
+        }
+    }
+    let done: Option<Vec<bool>> = answer
+        .map(|word| match word {
+            "1" => Some(true),
+            "0" => Some(false),
+            _ => None,
+        })
+        .collect();
+    done.filter(|done| done.len() == count).ok_or_else(|| CompileError::Run {
+        path: interpreter.physical.clone(),
+        why: "it answered something else than asked".to_owned(),
+    })
+}
+
+/// Runs the program, and gives its answer.
+fn run(path: &str, request: &[u8]) -> Result<String, CompileError> {
     let failed = |why: String| CompileError::Run { path: path.to_owned(), why };
-    let input = serde_json::to_vec(request).map_err(|e| failed(e.to_string()))?;
     let mut command = Command::new(path);
     // Warm byte code of the interpreter's own modules: it starts sooner and compiles the same.
     if Path::new(mounts::PYCACHE).is_dir() {
@@ -147,27 +199,58 @@ fn run(path: &str, request: &Request<'_>) -> Result<Answer, CompileError> {
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|e| failed(e.to_string()))?;
-    let errors = child.stderr.take();
-    let reader = std::thread::spawn(move || {
-        let mut text = Vec::new();
-        if let Some(mut errors) = errors {
-            // Best effort: it only ends up in a message.
-            let _ = errors.read_to_end(&mut text);
-        }
-        text
+    let stdin = child.stdin.take();
+    // Written and read at the same time: who knows what a broken interpreter says before it listens.
+    let (written, output) = std::thread::scope(|scope| {
+        let writer = scope.spawn(move || stdin.map_or(Ok(()), |mut stdin| stdin.write_all(request)));
+        let output = child.wait_with_output();
+        let written =
+            writer.join().unwrap_or_else(|_| Err(std::io::Error::other("the request was not sent")));
+        (written, output)
     });
-    let written = match child.stdin.take() {
-        Some(mut stdin) => stdin.write_all(&input),
-        None => Ok(()),
-    };
-    let output = child.wait_with_output().map_err(|e| failed(e.to_string()))?;
-    let errors = reader.join().unwrap_or_default();
+    let output = output.map_err(|e| failed(e.to_string()))?;
     if !output.status.success() {
-        let errors = String::from_utf8_lossy(&errors).into_owned();
-        let tail: Vec<&str> = errors.lines().rev().take(5).collect();
-        let tail = tail.into_iter().rev().collect::<Vec<_>>().join("; ");
-        return Err(failed(format!("{}: {tail}", output.status)));
+        return Err(failed(format!("{}: {}", output.status, end_of_errors(&output))));
     }
     written.map_err(|e| failed(e.to_string()))?;
-    serde_json::from_slice(&output.stdout).map_err(|e| failed(format!("unexpected answer: {e}")))
+    String::from_utf8(output.stdout).map_err(|e| failed(format!("unexpected answer: {e}")))
+}
+
+/// The last lines of what it said on standard error.
+fn end_of_errors(output: &Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let mut tail: Vec<&str> = errors.lines().rev().take(5).collect();
+    tail.reverse();
+    tail.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_cut_follows_from_the_sizes() {
+        let sizes = |limit: u64, sizes: &[u64]| -> Vec<usize> {
+            cut(sizes, |size| *size * FILE, limit * FILE).iter().map(|piece| piece.len()).collect()
+        };
+        assert_eq!(sizes(4, &[]), [0]);
+        assert_eq!(sizes(4, &[9]), [1]);
+        assert_eq!(sizes(4, &[1, 3, 1, 9, 9, 2, 2]), [2, 1, 1, 1, 2]);
+        assert_eq!(sizes(4, &[0, 0, 0, 0, 0]), [4, 1]);
+        assert_eq!(cut(&[u64::MAX, 1, u64::MAX], |size| *size, 5).len(), 3);
+    }
+
+    #[test]
+    fn results_are_in_order_however_many_run_at_once() {
+        let items: Vec<u64> = (0..20).collect();
+        for at_once in [0, 1, 3, 50] {
+            let done = in_order(&items, at_once, |i| {
+                std::thread::sleep(std::time::Duration::from_millis((20 - i) % 3));
+                i * 2
+            });
+            assert_eq!(done, items.iter().map(|i| i * 2).collect::<Vec<_>>());
+        }
+        assert!(in_order(&[], 2, |i: &u64| *i).is_empty());
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -254,9 +254,6 @@ fn unpack(
         };
         let mut file = tree_fs::create(&destination)?;
         (entry.size, entry.sha256) = verify(archive, member, promise, &mut file)?;
-        drop(file);
-        let mut mode = entry.mode;
-        let mut destination = destination;
         if entry.part == Part::Scripts && starts_with(&destination, scripts::PLACEHOLDER)? {
             if spec.laid_out_as == Layout::Uv && starts_with(&destination, b"#!pythonw")? {
                 return Err(WheelError::format(&entry.source, "starts with `#!pythonw`, with uv").into());
@@ -264,12 +261,11 @@ fn unpack(
             entry.kind = Kind::Script;
             let to = kept(meta, i, false);
             relocate(&destination, &to)?;
-            destination = to;
+            tree_fs::set(&to, Attributes::canonical(0o644))?;
+            continue;
         }
-        if entry.kind != Kind::Payload {
-            mode = 0o644;
-        }
-        tree_fs::set(&destination, Attributes::canonical(mode))?;
+        let mode = if entry.kind == Kind::Payload { entry.mode } else { 0o644 };
+        tree_fs::settle(&file, &destination, Attributes::canonical(mode))?;
     }
     prune_empty(out, true)?;
     Ok(())
@@ -308,7 +304,6 @@ fn kept(meta: &Path, index: usize, pyc: bool) -> std::path::PathBuf {
 }
 
 fn starts_with(path: &Path, prefix: &[u8]) -> Result<bool, IoError> {
-    use std::io::Read as _;
     let mut head = Vec::new();
     fs::File::open(path)
         .and_then(|f| f.take(prefix.len() as u64).read_to_end(&mut head))
@@ -361,7 +356,7 @@ fn byte_code(described: &mut PayloadMeta, out: &Path, meta: &Path) -> Result<(),
         };
         // The installer joins RECORD's relative path to its directory and compiles under that name.
         let shown = format!("{lib_dir}/{}", name::relative(&entry.path, &lib_dir));
-        jobs.push(Job { source, shown, target });
+        jobs.push(Job { source, size: entry.size, shown, target });
         owners.push(i);
     }
     let by_path: BTreeMap<String, usize> =
@@ -379,7 +374,8 @@ fn byte_code(described: &mut PayloadMeta, out: &Path, meta: &Path) -> Result<(),
             shipped.insert(*owner, (i, aside));
         }
     }
-    let compiled = compile::compile(&described.interpreter, &jobs)?;
+    let compiled = compile::compile(&described.interpreter, &jobs, compile::at_once())?;
+    let mut content = Vec::new();
     for ((job, owner), done) in jobs.iter().zip(&owners).zip(compiled) {
         if let Some((i, aside)) = shipped.get(owner) {
             if done {
@@ -392,8 +388,10 @@ fn byte_code(described: &mut PayloadMeta, out: &Path, meta: &Path) -> Result<(),
         if !done {
             continue;
         }
-        let content = fs::read(&job.target).context("read", &job.target)?;
-        tree_fs::set(&job.target, Attributes::canonical(0o644))?;
+        let mut file = fs::File::open(&job.target).context("open", &job.target)?;
+        content.clear();
+        file.read_to_end(&mut content).context("read", &job.target)?;
+        tree_fs::settle(&file, &job.target, Attributes::canonical(0o644))?;
         let path = name::cache_path(&described.entries[*owner].path, &cache_tag);
         described.entries[*owner].pyc = Some(Pyc { path, sha256: hex::encode(Sha256::digest(&content)) });
     }

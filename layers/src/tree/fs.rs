@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, FileTimes, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -70,10 +70,17 @@ impl Attributes {
 /// # Errors
 /// The operating system's.
 pub fn set(path: &Path, attributes: Attributes) -> Result<(), IoError> {
-    let file = File::open(path).context("open", path)?;
+    settle(&File::open(path).context("open", path)?, path, attributes)
+}
+
+/// As [`set`], for the file at `path` that is open: for writing too, if nothing is written any more.
+///
+/// # Errors
+/// The operating system's.
+pub fn settle(file: &File, path: &Path, attributes: Attributes) -> Result<(), IoError> {
     let now = file.metadata().context("look at", path)?;
     if (now.uid(), now.gid()) != (attributes.uid, attributes.gid) {
-        chown(path, Some(attributes.uid), Some(attributes.gid)).context("change the owner of", path)?;
+        fchown(file, Some(attributes.uid), Some(attributes.gid)).context("change the owner of", path)?;
     }
     // After the owner: changing that clears set-id bits.
     file.set_permissions(Permissions::from_mode(attributes.mode)).context("change the mode of", path)?;
@@ -86,10 +93,16 @@ pub fn set(path: &Path, attributes: Attributes) -> Result<(), IoError> {
 /// # Errors
 /// The operating system's; a file that exists.
 pub fn create(path: &Path) -> Result<File, IoError> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).context("create the directory", parent)?;
-    }
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).context("create", path)
+    let create = || OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let created = match (create(), path.parent()) {
+        // Only the first file of a directory makes it.
+        (Err(e), Some(parent)) if e.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(parent).context("create the directory", parent)?;
+            create()
+        }
+        (created, _) => created,
+    };
+    created.context("create", path)
 }
 
 /// Writes a whole file, see [`create`], with its attributes.
@@ -97,8 +110,9 @@ pub fn create(path: &Path) -> Result<File, IoError> {
 /// # Errors
 /// As [`create`].
 pub fn write(path: &Path, content: &[u8], attributes: Attributes) -> Result<(), IoError> {
-    create(path)?.write_all(content).context("write", path)?;
-    set(path, attributes)
+    let mut file = create(path)?;
+    file.write_all(content).context("write", path)?;
+    settle(&file, path, attributes)
 }
 
 /// The directory's entries, sorted by name: for each its name and whether it is a directory.
@@ -149,8 +163,9 @@ pub fn copy_tree(from: &Path, to: &Path) -> Result<(), IoError> {
         } else if !target.exists() {
             let meta = fs::symlink_metadata(&source).context("look at", &source)?;
             let mut input = File::open(&source).context("open", &source)?;
-            io::copy(&mut input, &mut create(&target)?).context("copy", &source)?;
-            set(&target, Attributes::of(&meta))?;
+            let mut output = create(&target)?;
+            io::copy(&mut input, &mut output).context("copy", &source)?;
+            settle(&output, &target, Attributes::of(&meta))?;
         }
     }
     Ok(())

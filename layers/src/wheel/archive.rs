@@ -48,6 +48,8 @@ pub struct Archive {
     /// Bytes that may still be unpacked.
     budget: u64,
     limit: u64,
+    /// What is unpacked at once.
+    buffer: Box<[u8]>,
 }
 
 impl Archive {
@@ -85,8 +87,9 @@ impl Archive {
             }
         }
         let (members, directories) = members(&zip)?;
+        let buffer = vec![0; 128 << 10].into_boxed_slice();
         let limit = MAX_UNPACKED.min(RATIO_FLOOR.max(size.saturating_mul(MAX_RATIO)));
-        Ok(Self { zip, path: path.to_owned(), members, directories, budget: limit, limit })
+        Ok(Self { zip, path: path.to_owned(), members, directories, budget: limit, limit, buffer })
     }
 
     /// The files, in the order of the archive's directory, which is the order of installation.
@@ -131,18 +134,17 @@ impl Archive {
             .zip
             .by_index(member.index)
             .map_err(|e| WheelError::format(member.name.clone(), e.to_string()))?;
-        let mut buffer = vec![0_u8; 128 << 10];
         let mut total = 0_u64;
         loop {
             let n = entry
-                .read(&mut buffer)
+                .read(&mut self.buffer)
                 .map_err(|e| WheelError::format(member.name.clone(), format!("damaged data: {e}")))?;
             if n == 0 {
                 break;
             }
             self.budget = self.budget.checked_sub(n as u64).ok_or_else(|| too_large(self.limit))?;
             total += n as u64;
-            to.write_all(&buffer[..n]).map_err(read)?;
+            to.write_all(&self.buffer[..n]).map_err(read)?;
         }
         if total != entry.size() {
             return Err(WheelError::format(member.name.clone(), "has another size than its header says"));
