@@ -1,6 +1,7 @@
 //! The state before a step, as seen below a root directory, minus what the step removes first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,23 +26,26 @@ pub enum Node {
     Other,
 }
 
-/// A read-only view of the state before a step.
+/// A view of the state before a step, which nothing changes while it is looked at.
 #[derive(Debug)]
 pub struct State {
     root: PathBuf,
     removed: BTreeSet<String>,
+    /// Directories that were looked at: an install has ten times as many files, and most go into new ones.
+    directories: RefCell<HashMap<String, Node>>,
 }
 
 impl State {
     /// The state below `root`, as it is.
     #[must_use]
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), removed: BTreeSet::new() }
+        Self { root: root.to_owned(), removed: BTreeSet::new(), directories: RefCell::default() }
     }
 
     /// Leaves paths out from now on (a directory with everything below it).
     pub fn remove(&mut self, paths: impl IntoIterator<Item = String>) {
         self.removed.extend(paths);
+        self.directories.get_mut().clear();
     }
 
     /// Where an absolute path of the state is in the file system.
@@ -59,6 +63,26 @@ impl State {
     /// # Errors
     /// The operating system's.
     pub fn node(&self, path: &str) -> Result<Node, IoError> {
+        // What is not there holds nothing.
+        match path.rsplit_once('/') {
+            Some((parent, _)) if !parent.is_empty() && self.directory(parent)? == Node::Absent => {
+                Ok(Node::Absent)
+            }
+            _ => self.look_at(path),
+        }
+    }
+
+    /// As [`State::node`], remembered: for what others are in.
+    fn directory(&self, path: &str) -> Result<Node, IoError> {
+        if let Some(known) = self.directories.borrow().get(path) {
+            return Ok(known.clone());
+        }
+        let node = self.look_at(path)?;
+        self.directories.borrow_mut().insert(path.to_owned(), node.clone());
+        Ok(node)
+    }
+
+    fn look_at(&self, path: &str) -> Result<Node, IoError> {
         if self.is_removed(path) {
             return Ok(Node::Absent);
         }
@@ -90,7 +114,7 @@ impl State {
     pub fn ancestors(&self, path: &str) -> Result<Result<BTreeMap<String, Attributes>, String>, IoError> {
         let mut out = BTreeMap::new();
         for ancestor in crate::wheel::name::ancestors(path) {
-            match self.node(ancestor)? {
+            match self.directory(ancestor)? {
                 Node::Absent => {}
                 Node::Directory(attributes) => {
                     out.insert(ancestor.to_owned(), attributes);
