@@ -154,7 +154,7 @@ unmount_below() { # directory
 # Ends the processes of containers whose root file system lies below a directory: a builder that had to be killed leaves
 # them. Others may see mounts below it too (a shell in a copy of this mount namespace does), so only the root counts.
 end_containers_below() { # directory
-  local proc own space
+  local proc own space rootfs
   own=$(readlink /proc/self/ns/mnt)
   for proc in /proc/[0-9]*; do
     space=$(readlink "$proc/ns/mnt" 2>/dev/null || true)
@@ -162,6 +162,11 @@ end_containers_below() { # directory
     awk -v dir="$1/" '$5 == "/" && (index($4, dir) == 1 || index($0, "=" dir)) { found = 1 } END { exit !found }' \
       "$proc/mountinfo" 2>/dev/null || continue
     kill -KILL "${proc#/proc/}" 2>/dev/null || true
+  done
+  # What runc remembers of them lies elsewhere.
+  find "$1" -maxdepth 5 -path '*/executor/*/rootfs' -prune 2>/dev/null | while read -r rootfs; do
+    rootfs=${rootfs%/rootfs}
+    [ ! -d "/run/runc/${rootfs##*/}" ] || runc delete --force "${rootfs##*/}" >/dev/null 2>&1 || true
   done
 }
 
@@ -216,7 +221,10 @@ up_for_now() {
 
 # For scripts that run for long: whatever happens, what was started is stopped, and the last line says how it went.
 finish_well() {
+  local free
   keep_temporary_files
+  free=$(df -Pk "$ROOT" | awk 'END { print int($4 / 1000000) }')
+  [ "$free" -ge 12 ] || say "only $free GB are free in $ROOT: this may not be enough, a first run takes about 10"
   printf '%s %s\n' $$ "$(started_at $$)" >"$RUN/user-$$.pid"
   trap 'finish $?' EXIT
   trap 'exit 129' HUP
