@@ -207,7 +207,7 @@ keep_temporary_files() {
 
 # Starts what isn't running. When the last script that uses it ends, hack/down stops what was started for them;
 # what somebody started with hack/up goes on.
-up_for_now() {
+up_for_now() { # [tests]
   local name
   if load_env && alive registry; then [ -e "$ROOT/env.before" ] || cp "$ROOT/env" "$ROOT/env.before"; fi
   for name in registry index buildkitd; do
@@ -215,7 +215,7 @@ up_for_now() {
   done
   # What compares builders with each other starts some of its own.
   "$REPO/hack/get" --buildkitd
-  PLINTH_FOR_NOW=1 "$REPO/hack/up"
+  PLINTH_FOR_NOW=${1:-measurements} "$REPO/hack/up"
   load_env
 }
 
