@@ -55,7 +55,7 @@ fn the_number_of_processes_does_not_show() {
             "def f{i}(alpha, beta):\n    return alpha in {{'x', 'y', None}} or beta.gamma{}\n# ",
             i % 2
         );
-        text.push_str(&"x".repeat(1800 << 10));
+        text.push_str(&"x".repeat(3600 << 10));
         text.push('\n');
         text.into_bytes()
     };

@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::resolution::Interpreter;
 use crate::steps::mounts;
 
-/// Source bytes per process. Compiling them takes a hundred times as long as starting the interpreter, so the cut
-/// costs next to nothing; and what several processors share is even enough. Another value is other byte code, and
-/// so another [`LAYOUT`](crate::tree::LAYOUT).
-const CHUNK: u64 = 4 << 20;
+/// Source bytes per process: about a second of work. A new process costs a hundredth of that, or a twentieth with
+/// sources so large that most of it is getting memory. Another value is other byte code, and so another
+/// [`LAYOUT`](crate::tree::LAYOUT).
+const CHUNK: u64 = 8 << 20;
 
 /// What a file counts at least, in source bytes: an empty one takes time too.
 const FILE: u64 = 1 << 10;

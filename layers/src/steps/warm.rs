@@ -12,7 +12,7 @@ use std::process::Command;
 const PROGRAM: &str = "
 import sys
 try:
-    import py_compile, json, sysconfig, importlib.util, warnings
+    import json, sysconfig, importlib.util, warnings
     from pip._internal.cli.main import main
     from pip._internal.commands import create_command
     for name in ('install', 'download'):

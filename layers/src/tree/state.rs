@@ -125,3 +125,27 @@ impl State {
         Ok(Ok(out))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_is_removed_is_forgotten() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("lib/old")).unwrap();
+        fs::write(root.path().join("lib/old/file"), "").unwrap();
+        fs::write(root.path().join("lib/file"), "").unwrap();
+        let mut state = State::new(root.path());
+        assert_eq!(state.node("/lib/old/file").unwrap(), Node::File);
+        assert_eq!(state.node("/lib/new/file").unwrap(), Node::Absent);
+        assert_eq!(state.node("/lib/file/below/it").unwrap(), Node::Absent);
+        assert_eq!(state.ancestors("/lib/old/x").unwrap().unwrap().len(), 2);
+        assert_eq!(state.ancestors("/lib/file/x").unwrap().unwrap_err(), "/lib/file");
+        state.remove(["/lib/old".to_owned()]);
+        assert_eq!(state.node("/lib/old/file").unwrap(), Node::Absent);
+        assert_eq!(state.node("/lib/file").unwrap(), Node::File);
+        assert_eq!(state.ancestors("/lib/old/x").unwrap().unwrap().len(), 1);
+    }
+}
