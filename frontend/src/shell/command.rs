@@ -13,13 +13,13 @@ use super::word::expand;
 use super::{NotSimple, guard};
 
 /// Words that are the shell's where a command starts: POSIX's, and those that bash adds.
-const KEYWORDS: &[&str] = &[
+pub(super) const KEYWORDS: &[&str] = &[
     "!", "{", "}", "case", "do", "done", "elif", "else", "esac", "fi", "for", "if", "in", "then", "until",
     "while", "[[", "]]", "coproc", "function", "select", "time",
 ];
 
 /// Commands that dash, BusyBox ash or bash carry out themselves.
-const BUILTINS: &[&str] = &[
+pub(super) const BUILTINS: &[&str] = &[
     ".",
     ":",
     "[",
@@ -142,14 +142,7 @@ pub fn simple_command_with_globs(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<SimpleCommand, NotSimple> {
     guard::check(script, env)?;
-    let options = ParserOptions {
-        enable_extended_globbing: false,
-        posix_mode: true,
-        sh_mode: true,
-        tilde_expansion_at_word_start: false,
-        tilde_expansion_after_colon: false,
-        ..ParserOptions::default()
-    };
+    let options = options();
     let tokens = uncached_tokenize_str(script, &options.tokenizer_options())
         .map_err(|e| NotSimple::Unreadable(e.to_string()))?;
     let words = words_of(&tokens)?;
@@ -182,6 +175,18 @@ pub fn simple_command_with_globs(
         return Err(NotSimple::Assignment(program.clone()));
     }
     Ok(command)
+}
+
+/// How scripts are parsed: as a plain `sh` would, with what shells do differently left to be refused.
+pub(super) fn options() -> ParserOptions {
+    ParserOptions {
+        enable_extended_globbing: false,
+        posix_mode: true,
+        sh_mode: true,
+        tilde_expansion_at_word_start: false,
+        tilde_expansion_after_colon: false,
+        ..ParserOptions::default()
+    }
 }
 
 /// The words, if the operators between them only end the one command.

@@ -9,7 +9,8 @@
 //!
 //! ```text
 //! form       an exec's arguments: a shell with a script, or a program
-//! command    script -> argument vector
+//! command    script of one command -> argument vector
+//! script     script of several -> tree of what it runs
 //! guard      what is refused before the script is parsed
 //! word       one word: quotes, escapes, variables
 //! refusal    the reasons
@@ -19,11 +20,13 @@ mod command;
 mod form;
 mod guard;
 mod refusal;
+mod script;
 mod word;
 
 pub use command::{GlobWord, SimpleCommand, simple_command, simple_command_with_globs};
 pub use form::{Form, shell_of};
 pub use refusal::NotSimple;
+pub use script::script;
 
 #[cfg(test)]
 mod tests;

@@ -21,6 +21,9 @@ pub enum NotSimple {
     /// The parser's words don't add up to the script, e.g. with a line continuation in the middle of a word.
     #[error("the script's words can't be told apart with certainty near `{0}`")]
     Uncertain(String),
+    /// More `if`, `(` and `{` than are read.
+    #[error("the script has too many `if`, `(` and `{{`")]
+    Nesting,
     /// `if`, `for`, `{`, `!`, …
     #[error("the script starts with `{0}`, which is a keyword of the shell")]
     Keyword(String),

@@ -73,8 +73,8 @@ pub enum Node {
     },
     /// A command that is not understood: a walk that gets here ends.
     Other {
-        /// Its name, as it is written.
-        name: String,
+        /// Why. One sentence without its full stop.
+        reason: String,
     },
 }
 

@@ -250,9 +250,7 @@ impl<'a> Walker<'a> {
                 (self.cwd, self.stops_on_failure) = (cwd, stops);
                 Ok(status)
             }
-            Node::Other { name } => {
-                Err(Refusal(format!("its script runs `{name}` beside the install")).into())
-            }
+            Node::Other { reason } => Err(Refusal(reason.clone()).into()),
         }
     }
 
@@ -385,13 +383,13 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_matters_only_where_it_is_reached() {
-        let other = || Node::Other { name: "make".into() };
+        let other = || Node::Other { reason: "its script runs `make`".into() };
         let after = Node::Or { first: boxed(pip("x")), otherwise: boxed(other()) };
         assert_eq!(run(&after, &[], &[]).1, Ok(true));
         assert_eq!(first(&after), Ok(()));
         let before = Node::And { first: boxed(other()), then: boxed(pip("x")) };
         assert!(run(&before, &[], &[]).1.is_err());
-        assert_eq!(first(&before).unwrap_err().to_string(), "its script runs `make` beside the install");
+        assert_eq!(first(&before).unwrap_err().to_string(), "its script runs `make`");
         let behind = Node::And { first: boxed(pip("x")), then: boxed(other()) };
         assert!(first(&behind).is_err());
         let perhaps = Node::If { condition: boxed(test("a")), then: boxed(other()), otherwise: None };
