@@ -38,9 +38,7 @@ pub fn platform(id: &str, decisions: &Decisions, steps: &[Step]) -> report::Plat
                 shared: alone.clone(),
                 tail: count(tail.len()),
             },
-            Treatment::Satisfied => report::Treatment::Satisfied {
-                reason: "everything that it asks for is installed already".to_owned(),
-            },
+            Treatment::Satisfied(reason) => report::Treatment::Satisfied { reason: reason.clone() },
             Treatment::AsWritten(reason) => report::Treatment::AsWritten { reason: reason.clone() },
             Treatment::Unrelated => return None,
         };

@@ -3,8 +3,13 @@
 /// What an exec's arguments are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form<'a> {
-    /// A POSIX shell with default options runs this script.
-    Shell(&'a str),
+    /// A POSIX shell with default options, up to these, runs a script.
+    Shell {
+        /// The script.
+        script: &'a str,
+        /// With `-e`: a command that fails ends it.
+        stops_on_failure: bool,
+    },
     /// Anything else: the arguments themselves are the command.
     Exec,
 }
@@ -14,6 +19,7 @@ const SHELL_DIRS: &[&str] = &["/bin/", "/usr/bin/"];
 const SHELLS: &[&str] = &["sh", "bash", "dash", "ash"];
 
 /// Options that change nothing for one simple command: how a failure in a list or pipe ends the script, and tracing.
+/// Of these, only `-e` matters to scripts without pipes.
 /// Not among them: `-u`, which makes an unset variable an error; `-l` and `-i`, which read startup files; `-f`.
 const HARMLESS_FLAGS: &str = "ex";
 const HARMLESS_NAMES: &[&str] = &["errexit", "xtrace", "pipefail"];
@@ -29,22 +35,27 @@ pub fn shell_of<S: AsRef<str>>(args: &[S]) -> Form<'_> {
     if !args.next().is_some_and(is_shell) {
         return Form::Exec;
     }
-    let mut script_next = false;
+    let (mut script_next, mut stops_on_failure) = (false, false);
     while let Some(arg) = args.next() {
         match arg.strip_prefix('-') {
             Some(flags) if !flags.is_empty() && !flags.starts_with('-') => {
                 for flag in flags.chars() {
                     match flag {
                         'c' => script_next = true,
-                        'o' if args.next().is_some_and(|name| HARMLESS_NAMES.contains(&name)) => {}
-                        f if HARMLESS_FLAGS.contains(f) => {}
+                        'o' => match args.next() {
+                            Some(name) if HARMLESS_NAMES.contains(&name) => {
+                                stops_on_failure |= name == "errexit";
+                            }
+                            _ => return Form::Exec,
+                        },
+                        f if HARMLESS_FLAGS.contains(f) => stops_on_failure |= f == 'e',
                         _ => return Form::Exec,
                     }
                 }
             }
             // After `-c`, the first argument that is no option is the script. It has to be the last, too.
             _ if script_next && !arg.starts_with(['-', '+']) && args.next().is_none() => {
-                return Form::Shell(arg);
+                return Form::Shell { script: arg, stops_on_failure };
             }
             _ => return Form::Exec,
         }

@@ -112,6 +112,27 @@ impl Node {
         all
     }
 
+    /// Puts another node in the place of each command of an installer.
+    #[must_use]
+    pub fn map_installs(self, change: &mut dyn FnMut(Install) -> Self) -> Self {
+        let mut within = |node: Box<Self>| Box::new(node.map_installs(change));
+        match self {
+            Self::Not { of } => Self::Not { of: within(of) },
+            Self::Subshell { of } => Self::Subshell { of: within(of) },
+            Self::And { first, then } => Self::And { first: within(first), then: within(then) },
+            Self::Or { first, otherwise } => Self::Or { first: within(first), otherwise: within(otherwise) },
+            Self::If { condition, then, otherwise } => {
+                let (condition, then) = (within(condition), within(then));
+                Self::If { condition, then, otherwise: otherwise.map(within) }
+            }
+            Self::Sequence { nodes } => {
+                Self::Sequence { nodes: nodes.into_iter().map(|node| node.map_installs(change)).collect() }
+            }
+            Self::Install(install) => change(install),
+            other => other,
+        }
+    }
+
     fn collect<'a>(&'a self, all: &mut Vec<&'a Install>) {
         match self {
             Self::Install(install) => all.push(install),

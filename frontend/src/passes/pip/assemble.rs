@@ -1,4 +1,4 @@
-//! One step: resolve it, make its payloads, record it, merge everything.
+//! One step: for each install that its script comes to, resolve it, make its payloads, record it, merge everything.
 
 use std::collections::HashMap;
 
@@ -56,27 +56,113 @@ pub(super) async fn run(
     let inputs = rewrite.current_inputs(step)?;
     let metadata = rewrite.graph()[step].metadata()?;
     let origin = Origin { op: Some(step), ignore_cache: metadata.ignore_cache, group: None };
-    let mut site = Site { tool: &tool, candidate, inputs: &inputs, origin };
-    let base = base(cx, rewrite, &tool, site.before(), originals).await?;
+    let mut before = inputs[candidate.exec.mounts[candidate.root].input as usize];
+    let base = base(cx, rewrite, &tool, before, originals).await?;
     let name = described(rewrite.graph(), step, CUSTOM_NAME).unwrap_or_else(|| "[plinth] install".to_owned());
+    let mut done = Done::default();
+    let mut events = Vec::new();
+    loop {
+        let origin = origin.clone();
+        let mut site = Site { tool: &tool, candidate, inputs: &inputs, before, origin };
+        match install(cx, rewrite, &mut site, &base, &events, &name).await? {
+            Came::ToAnInstall(part, found) => {
+                before = part.edge;
+                done.add(part);
+                if !found.more {
+                    break;
+                }
+                events = found.events;
+                events.push(true);
+            }
+            Came::ToItsEnd => {
+                done.ended = true;
+                break;
+            }
+        }
+    }
+    Ok(done.assembled(before))
+}
 
+/// What all installs of a step have come to.
+#[derive(Default)]
+struct Done {
+    notes: Vec<LayerNote>,
+    alone: Vec<String>,
+    tail: Vec<String>,
+    removed: Vec<String>,
+    /// Installs that were come to.
+    installs: usize,
+    /// The script was found to end, instead of being known to.
+    ended: bool,
+}
+
+impl Done {
+    fn add(&mut self, part: Part) {
+        self.notes.extend(part.notes);
+        self.alone.extend(part.alone);
+        self.tail.extend(part.tail);
+        self.removed.extend(part.removed);
+        self.installs += 1;
+    }
+
+    fn assembled(self, edge: Edge) -> Assembled {
+        let Self { notes, alone, tail, removed, installs, .. } = self;
+        let treatment = match (notes.len(), installs) {
+            (0, 0) => Treatment::Satisfied("its conditions aren't met, so it installs nothing".to_owned()),
+            (0, _) => Treatment::Satisfied("everything that it asks for is installed already".to_owned()),
+            (layers, _) => Treatment::Assembled { alone, tail, removed, layers },
+        };
+        Assembled { edge, notes, treatment }
+    }
+}
+
+/// Where a walk through the script came to.
+enum Came {
+    ToAnInstall(Part, Found),
+    ToItsEnd,
+}
+
+/// What one install has come to.
+struct Part {
+    edge: Edge,
+    notes: Vec<LayerNote>,
+    alone: Vec<String>,
+    tail: Vec<String>,
+    removed: Vec<String>,
+}
+
+/// How the script goes on after an install.
+struct Found {
+    events: Vec<bool>,
+    more: bool,
+}
+
+/// Assembles the install that comes next.
+async fn install(
+    cx: &Context,
+    rewrite: &mut Rewrite,
+    site: &mut Site<'_>,
+    base: &Base,
+    events: &[bool],
+    name: &str,
+) -> Result<Came, Stop> {
     // If the daemon can't reach the index as the step can, the step fetches: with the resolution that is there, so that
     // nothing is asked again in the next build. If the wheel is gone, the index is asked again, past the cache.
     let mut attempts =
         vec![(Fetch::Daemon, site.origin.ignore_cache), (Fetch::Step, site.origin.ignore_cache)];
-    if reaches_index_in_its_own_way(candidate) {
+    if reaches_index_in_its_own_way(site.candidate) {
         attempts.remove(0);
     }
     attempts.push((Fetch::Step, true));
     let mut first = None;
     for (fetch, ignore_cache) in attempts {
         site.origin.ignore_cache = ignore_cache;
-        match attempt(cx, rewrite, &site, &base, fetch, &name).await {
+        match attempt(cx, rewrite, site, base, events, fetch, name).await {
             Err(Attempt::WheelsNotFetched(error)) => {
                 first.get_or_insert(error);
             }
             Err(Attempt::Stop(stop)) => return Err(stop),
-            Ok(assembled) => return Ok(assembled),
+            Ok(came) => return Ok(came),
         }
     }
     let why = first.map(|error| one_line(&error)).unwrap_or_default();
@@ -100,9 +186,10 @@ async fn attempt(
     rewrite: &mut Rewrite,
     site: &Site<'_>,
     base: &Base,
+    events: &[bool],
     fetch: Fetch,
     name: &str,
-) -> Result<Assembled, Attempt> {
+) -> Result<Came, Attempt> {
     let warm = match (&base.image, &base.facts) {
         (Some(image), Some(facts)) => match facts.pythons.first() {
             Some(python) => Some(ops::warm(rewrite, site.tool, *image, &python.path)?),
@@ -110,8 +197,8 @@ async fn attempt(
         },
         _ => None,
     };
-    let resolution = site.resolve(rewrite, warm)?;
-    let plan = resolve(cx, rewrite, resolution).await?;
+    let resolution = site.resolve(rewrite, warm, events)?;
+    let Some((plan, found)) = resolve(cx, rewrite, resolution).await? else { return Ok(Came::ToItsEnd) };
     if let Some(mount) = mount_over_scheme(site.candidate, &plan) {
         return Err(
             Stop::Refused(format!("the mount at {mount} covers the place that it installs to")).into()
@@ -119,14 +206,14 @@ async fn attempt(
     }
     if plan.install.is_empty() {
         // Nothing to install and nothing to remove: the state before is the state after.
-        let edge = site.before();
-        return Ok(Assembled { edge, notes: Vec::new(), treatment: Treatment::Satisfied });
+        let (notes, alone, tail, removed) = Default::default();
+        return Ok(Came::ToAnInstall(Part { edge: site.before, notes, alone, tail, removed }, found));
     }
 
     let payloads = payloads(rewrite, site, base, &plan, fetch, resolution, warm)?;
     let marks = ops::marks(rewrite, &payloads, &site.origin)?;
     let bytes = sizes(cx, rewrite, &plan, &payloads, marks).await?;
-    let used = layers_below(cx, rewrite, site.before()).await + usize::from(!plan.remove.is_empty());
+    let used = layers_below(cx, rewrite, site.before).await + usize::from(!plan.remove.is_empty());
     let room = budget::IMAGE_LAYERS.saturating_sub(used);
     let (alone, tail) = budget::split(&bytes, room);
 
@@ -134,7 +221,7 @@ async fn attempt(
     let mut notes = Vec::new();
     let removed: Vec<String> = plan.remove.iter().map(|r| format!("{} {}", r.name, r.version)).collect();
     let state = if removed.is_empty() {
-        site.before()
+        site.before
     } else {
         notes.push(LayerNote { created_by: format!("plinth: remove {}", removed.join(", ")) });
         site.remove(rewrite, resolution, &removed.join(", "))?
@@ -158,13 +245,8 @@ async fn attempt(
     merged.push(record.record);
     notes.push(LayerNote { created_by: "plinth: install records".to_owned() });
     let edge = ops::merge(rewrite, merged, name.to_owned(), &site.origin)?;
-    let treatment = Treatment::Assembled {
-        alone: alone.iter().map(title).collect(),
-        tail: tail.iter().map(title).collect(),
-        removed,
-        layers: notes.len(),
-    };
-    Ok(Assembled { edge, notes, treatment })
+    let (alone, tail) = (alone.iter().map(title).collect(), tail.iter().map(title).collect());
+    Ok(Came::ToAnInstall(Part { edge, notes, alone, tail, removed }, found))
 }
 
 /// The image that the state before stands on, and what is in it.
@@ -198,8 +280,12 @@ async fn base(
     Ok(base)
 }
 
-/// Waits for the resolution.
-async fn resolve(cx: &Context, rewrite: &mut Rewrite, resolution: Edge) -> Result<Plan, Stop> {
+/// Waits for the resolution: of the install that comes next, if there is one.
+async fn resolve(
+    cx: &Context,
+    rewrite: &mut Rewrite,
+    resolution: Edge,
+) -> Result<Option<(Plan, Found)>, Stop> {
     let refused = |error: BuildError| {
         if error.is_canceled() {
             return Stop::Failed(error);
@@ -211,9 +297,12 @@ async fn resolve(cx: &Context, rewrite: &mut Rewrite, resolution: Edge) -> Resul
     if resolution.format != Resolution::FORMAT {
         return Err(Stop::Refused("its resolution was written by another release".to_owned()));
     }
+    let found = Found { events: resolution.events, more: resolution.more };
     match resolution.outcome {
-        Outcome::Assemble(plan) => Ok(*plan),
+        Outcome::Assemble(plan) => Ok(Some((*plan, found))),
         Outcome::Refuse { reason } => Err(Stop::Refused(reason)),
+        Outcome::End { success: true } => Ok(None),
+        Outcome::End { success: false } => Err(Stop::Refused("its script ends with a failure".to_owned())),
     }
 }
 
@@ -238,7 +327,7 @@ fn payloads(
     };
     let interpreter = match (&base.image, &base.facts) {
         (Some(image), Some(facts)) if same(facts) => *image,
-        _ => site.before(),
+        _ => site.before,
     };
     // A payload is a function of its wheel: `no-cache` asks the index again, but makes no other bytes of the same wheel.
     let origin = Origin { ignore_cache: false, ..site.origin.clone() };
@@ -341,7 +430,7 @@ async fn layers_below(cx: &Context, rewrite: &Rewrite, before: Edge) -> usize {
 /// The step reaches its index with settings that the daemon doesn't have.
 fn reaches_index_in_its_own_way(candidate: &Candidate) -> bool {
     let meta = candidate.exec.meta.as_ref();
-    !candidate.command.network_options.is_empty()
+    candidate.commands.iter().any(|command| !command.network_options.is_empty())
         || !network_variables(&candidate.env).is_empty()
         || meta.is_some_and(|meta| meta.proxy_env.is_some() || !meta.extra_hosts.is_empty())
         || candidate.exec.network != plinth_proto::pb::NetMode::Unset as i32

@@ -1,24 +1,22 @@
-//! Whether a RUN is an install that can be assembled at all, by its operation alone.
+//! Whether a RUN has installs that can be assembled at all, by its operation alone.
 
 use std::path::Path;
 
 use plinth_layers::pip::{CacheDir, PipCommand, Tool, check_environment};
+use plinth_layers::script::{Install, Node, first};
 use plinth_layers::uv::check_image_state;
 use plinth_proto::pb;
 
 use crate::shell;
 
-/// A RUN that is just one understood install command.
+/// A RUN whose installs, and the order in which it comes to them, are understood.
 pub(super) struct Candidate {
-    /// The command as the kernel gets it.
-    pub(super) argv: Vec<String>,
-    /// Literal beginnings of the words that a shell would match against file names: the arguments hold only if no file
-    /// begins like that.
-    pub(super) globs: Vec<String>,
+    /// What it runs.
+    pub(super) script: Node,
     /// The environment of the operation, the names of secrets with an empty value included.
     pub(super) env: Vec<(String, String)>,
-    /// What it means.
-    pub(super) command: PipCommand,
+    /// Its install commands, those included that it may never come to.
+    pub(super) commands: Vec<PipCommand>,
     /// The operation that would run it.
     pub(super) exec: pb::ExecOp,
     /// Index of the root mount among the operation's mounts.
@@ -49,8 +47,8 @@ pub(super) fn classify(exec: &pb::ExecOp) -> Result<Candidate, NoCandidate> {
         .map(|entry| entry.split_once('=').unwrap_or((entry, "")))
         .map(|(k, v)| (k.to_owned(), v.to_owned()))
         .collect();
-    let (argv, globs) = match shell::shell_of(&meta.args) {
-        shell::Form::Shell(script) => {
+    let script = match shell::shell_of(&meta.args) {
+        shell::Form::Shell { script, stops_on_failure } => {
             // The container runtime sets these, so the environment of the operation isn't the whole one.
             if script.contains('$') && (!exec.secretenv.is_empty() || meta.proxy_env.is_some()) {
                 return Err(as_written(
@@ -62,14 +60,20 @@ pub(super) fn classify(exec: &pb::ExecOp) -> Result<Candidate, NoCandidate> {
                 return Err(as_written("its environment holds functions of a shell".to_owned()));
             }
             let lookup = |name: &str| env.iter().rev().find(|(k, _)| k == name).map(|(_, v)| v.clone());
-            let simple =
-                shell::simple_command_with_globs(script, &lookup).map_err(|e| as_written(e.to_string()))?;
-            let globs = simple.globs.iter().map(|glob| literal_start(&simple.argv[glob.index])).collect();
-            (simple.argv, globs)
+            let script =
+                shell::script(script, &lookup, &is_installer).map_err(|e| as_written(e.to_string()))?;
+            match script {
+                Node::Install(_) => script,
+                _ if stops_on_failure => Node::Sequence { nodes: vec![Node::StopOnFailure, script] },
+                _ => script,
+            }
         }
-        shell::Form::Exec => (meta.args.clone(), Vec::new()),
+        shell::Form::Exec => {
+            Node::Install(Install { argv: meta.args.clone(), globs: Vec::new() })
+        }
     };
-    let command = PipCommand::parse(&argv).map_err(|e| as_written(e.reason))?;
+    let (script, commands) = understood(script)?;
+    first(&script).map_err(|refusal| as_written(refusal.to_string()))?;
     let secrets = exec.secretenv.iter().map(|secret| (secret.name.clone(), String::new()));
     let env: Vec<(String, String)> = env.iter().cloned().chain(secrets).collect();
     check_environment(&env).map_err(|e| as_written(e.reason))?;
@@ -96,31 +100,66 @@ pub(super) fn classify(exec: &pb::ExecOp) -> Result<Candidate, NoCandidate> {
             "it is given a secret, which may be part of where it fetches from".to_owned(),
         ));
     }
+    let mut leaves_cache = false;
+    for command in &commands {
+        leaves_cache |= check_places(command, &env, exec)?;
+    }
+    Ok(Candidate { script, env, commands, exec: exec.clone(), root, leaves_cache })
+}
+
+/// Checks what a command writes beside the install. Gives whether it leaves its download cache in the image.
+fn check_places(
+    command: &PipCommand,
+    env: &[(String, String)],
+    exec: &pb::ExecOp,
+) -> Result<bool, NoCandidate> {
+    let as_written = |reason: String| NoCandidate::AsWritten(reason);
+    let covered =
+        |path: &str| exec.mounts.iter().any(|mount| mount.dest != "/" && Path::new(path).starts_with(&mount.dest));
     if command.tool == Tool::Uv {
-        let covered = |path: &str| {
-            exec.mounts.iter().any(|mount| mount.dest != "/" && Path::new(path).starts_with(&mount.dest))
-        };
         if covered("/tmp") {
             return Err(as_written("a mount covers the place of uv's lock".to_owned()));
         }
-        check_image_state(&command, &env, &covered).map_err(|e| as_written(e.reason))?;
+        check_image_state(command, env, &covered).map_err(|e| as_written(e.reason))?;
+        // It never stays in the image.
+        return Ok(false);
     }
-    let leaves_cache = match cache(&command, &env) {
-        // uv's is checked above: it never stays in the image.
-        _ if command.tool == Tool::Uv => false,
-        None => false,
-        Some(place) => {
-            let kept = exec
-                .mounts
-                .iter()
-                .any(|mount| mount.dest != "/" && Path::new(&place.directory).starts_with(&mount.dest));
-            if !kept && !place.usual {
-                return Err(as_written("it keeps its download cache in a directory of its own".to_owned()));
-            }
-            !kept
+    match cache(command, env) {
+        None => Ok(false),
+        Some(place) if covered(&place.directory) => Ok(false),
+        Some(place) if place.usual => Ok(true),
+        Some(_) => Err(as_written("it keeps its download cache in a directory of its own".to_owned())),
+    }
+}
+
+/// Programs whose commands are looked at; what else they may be is for the command's reader to say.
+fn is_installer(program: &str) -> bool {
+    let name = program.rsplit('/').next().unwrap_or(program);
+    name == "uv" || ["pip", "python", "pypy"].iter().any(|start| name.starts_with(start))
+}
+
+/// Reads the commands of a script. One that is not understood matters only if the script comes to it.
+fn understood(script: Node) -> Result<(Node, Vec<PipCommand>), NoCandidate> {
+    let mut commands = Vec::new();
+    let mut why = None;
+    let script = script.map_installs(&mut |install| match PipCommand::parse(&install.argv) {
+        Ok(command) => {
+            commands.push(command);
+            Node::Install(install)
         }
-    };
-    Ok(Candidate { argv, globs, env, command, exec: exec.clone(), root, leaves_cache })
+        Err(error) => {
+            why.get_or_insert_with(|| error.reason.clone());
+            Node::Other { reason: error.reason }
+        }
+    });
+    if commands.is_empty() {
+        // Whatever it comes to, it is nothing that could be assembled.
+        return Err(match why {
+            Some(reason) => NoCandidate::AsWritten(reason),
+            None => NoCandidate::AsWritten("its script has no install command that is understood".to_owned()),
+        });
+    }
+    Ok((script, commands))
 }
 
 /// Where pip keeps what it downloads.
@@ -188,11 +227,6 @@ fn cache_in(text: &str) -> bool {
         };
         whole && text[..at].chars().next_back().is_none_or(|c| c == '/' || c.is_whitespace())
     })
-}
-
-/// The part of a word before its first wildcard. Every file name that the word matches begins like that.
-fn literal_start(word: &str) -> String {
-    word.chars().take_while(|c| !matches!(c, '*' | '?' | '[')).collect()
 }
 
 /// The one mount at `/`, whole and writable, whose result is output 0.

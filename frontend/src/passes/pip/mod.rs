@@ -1,7 +1,7 @@
 //! The pip pass: a `pip install` becomes the layers of its wheels.
 //!
 //! ```text
-//! candidate   is this RUN one understood install command?
+//! candidate   are the installs of this RUN understood?
 //! builder     what the builder must have
 //! foreign     which platforms it can run
 //! ops         the operations that take its place
@@ -75,8 +75,8 @@ pub enum Treatment {
         /// Number of layers.
         layers: usize,
     },
-    /// Nothing was left to install: everything was there.
-    Satisfied,
+    /// Nothing was left to install, and why.
+    Satisfied(String),
     /// Runs as written.
     AsWritten(String),
     /// Has nothing to do with installing Python packages.

@@ -4,6 +4,7 @@ use plinth_layers::resolution::{Distribution, Plan};
 use plinth_layers::steps::mounts;
 use plinth_layers::steps::payload::PayloadSpec;
 use plinth_layers::steps::record::RecordSpec;
+use plinth_layers::steps::resolve::ResolveSpec;
 use plinth_layers::steps::summary::Mark;
 use plinth_layers::tree::LAYOUT;
 use plinth_proto::graph::{Edge, GraphError, NewOp, OpId, Rewrite};
@@ -39,18 +40,15 @@ pub(super) struct Site<'a> {
     pub(super) candidate: &'a Candidate,
     /// The step's inputs in the graph that is made.
     pub(super) inputs: &'a [Edge],
+    /// The state before: of the step, or what its installs so far have made of it.
+    pub(super) before: Edge,
     pub(super) origin: Origin,
 }
 
 impl Site<'_> {
-    /// The state before the step.
-    pub(super) fn before(&self) -> Edge {
-        self.inputs[self.candidate.exec.mounts[self.candidate.root].input as usize]
-    }
-
     /// An operation that sees what the step would see: environment, user, network, mounts.
     fn in_place(&self, args: Vec<String>) -> ToolExec {
-        let mut exec = ToolExec::new(self.tool, self.before(), args);
+        let mut exec = ToolExec::new(self.tool, self.before, args);
         let own = &self.candidate.exec;
         let op = exec.op_mut();
         let args = op.meta.as_mut().map(|meta| std::mem::take(&mut meta.args)).unwrap_or_default();
@@ -73,16 +71,21 @@ impl Site<'_> {
         exec
     }
 
-    /// Finds out what the step would install.
-    pub(super) fn resolve(&self, rewrite: &mut Rewrite, warm: Option<Edge>) -> Result<Edge, GraphError> {
-        let globs = serde_json::to_string(&self.candidate.globs).unwrap_or_default();
-        let cwd =
-            self.candidate.exec.meta.as_ref().map(|meta| meta.cwd.clone()).filter(|cwd| !cwd.is_empty());
-        let cwd = cwd.unwrap_or_else(|| "/".to_owned());
-        let args = ["resolve".to_owned(), globs, cwd]
-            .into_iter()
-            .chain(self.candidate.argv.iter().cloned())
-            .collect();
+    /// Finds out what the step would install next, after what `events` tells of.
+    pub(super) fn resolve(
+        &self,
+        rewrite: &mut Rewrite,
+        warm: Option<Edge>,
+        events: &[bool],
+    ) -> Result<Edge, GraphError> {
+        let cwd = self.candidate.exec.meta.as_ref().map(|meta| meta.cwd.clone());
+        let spec = ResolveSpec {
+            script: self.candidate.script.clone(),
+            events: events.to_vec(),
+            cwd: cwd.filter(|cwd| !cwd.is_empty()).unwrap_or_else(|| "/".to_owned()),
+        };
+        let spec = serde_json::to_string(&spec).unwrap_or_default();
+        let args = vec!["resolve".to_owned(), spec];
         let mut exec = self.in_place(args);
         if let Some(warm) = warm {
             exec.read(mounts::PYCACHE, warm, "");
@@ -106,7 +109,7 @@ impl Site<'_> {
         resolution: Edge,
         names: &str,
     ) -> Result<Edge, GraphError> {
-        let mut exec = ToolExec::new(self.tool, self.before(), ["remove".to_owned()]).keeping_root();
+        let mut exec = ToolExec::new(self.tool, self.before, ["remove".to_owned()]).keeping_root();
         exec.read(mounts::RESOLUTION, resolution, "");
         Ok(exec.add(rewrite, format!("[plinth] remove {names}"), &self.origin)?.output(0))
     }
@@ -123,7 +126,7 @@ impl Site<'_> {
         let make = |step: &str| {
             let spec = RecordSpec { layout: LAYOUT, tail: tail.to_vec() };
             let spec = serde_json::to_string(&spec).unwrap_or_default();
-            let mut exec = ToolExec::new(self.tool, self.before(), [step.to_owned(), spec]);
+            let mut exec = ToolExec::new(self.tool, self.before, [step.to_owned(), spec]);
             exec.read(mounts::RESOLUTION, resolution, "");
             for (i, payload) in payloads.iter().enumerate() {
                 exec.read(&format!("{}/{i}", mounts::METAS), payload.meta, "");
