@@ -13,16 +13,28 @@ pub struct Resolution {
     pub format: u32,
     /// Assemble, or leave the step as written.
     pub outcome: Outcome,
+    /// How the script came to it: see [`crate::script::walk()`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<bool>,
+    /// The script may go on after this install.
+    #[serde(default)]
+    pub more: bool,
 }
 
 impl Resolution {
     /// Version of this document. Part of the cache key of every step that reads it.
-    pub const FORMAT: u32 = 1;
+    pub const FORMAT: u32 = 2;
     /// Name of the file in the output directory of `plinth step resolve`.
     pub const FILE: &str = "resolution.json";
+
+    /// An answer about one command, with nothing before or after it.
+    #[must_use]
+    pub fn of(outcome: Outcome) -> Self {
+        Self { format: Self::FORMAT, outcome, events: Vec::new(), more: false }
+    }
 }
 
-/// The two answers that a resolution has. An installer that fails is neither: the step that asked it fails, nothing
+/// The answers that a resolution has. An installer that fails is neither: the step that asked it fails, nothing
 /// is cached, and the RUN runs as written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -33,6 +45,11 @@ pub enum Outcome {
     Refuse {
         /// One sentence for the report, without URLs, credentials or times.
         reason: String,
+    },
+    /// The script comes to its end without another install.
+    End {
+        /// Whether it succeeds.
+        success: bool,
     },
 }
 

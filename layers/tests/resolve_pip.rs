@@ -314,7 +314,7 @@ fn the_wheels_of_a_plan_are_fetched_and_checked() {
     }
     let mut plan = venv.plan(&["pip", "install", "beta"]);
     let out = tempfile::tempdir().unwrap();
-    let wrap = |plan| Resolution { format: Resolution::FORMAT, outcome: Outcome::Assemble(Box::new(plan)) };
+    let wrap = |plan| Resolution::of(Outcome::Assemble(Box::new(plan)));
     fetch::run(&wrap(plan.clone()), out.path()).unwrap();
     for dist in &plan.install {
         let meta = fs::metadata(out.path().join(&dist.filename)).unwrap();
@@ -333,7 +333,7 @@ fn the_wheels_of_a_plan_are_fetched_and_checked() {
     plan.install[0].url.push_str("\n--extra-index-url http://h");
     let error = fetch::run(&wrap(plan.clone()), empty.path()).unwrap_err().to_string();
     assert_eq!(error, format!("fetch: {}: a name, URL or checksum of an unusual form", plan.install[0].name));
-    let refused = Resolution { format: 1, outcome: Outcome::Refuse { reason: "x".into() } };
+    let refused = Resolution::of(Outcome::Refuse { reason: "x".into() });
     assert_eq!(
         fetch::run(&refused, empty.path()).unwrap_err().to_string(),
         "fetch: the resolution is a refusal"

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use plinth_layers::resolution::{Outcome, Plan, Resolution};
 use plinth_layers::steps::record::Verdict;
+use plinth_layers::steps::resolve::ResolveSpec;
 use plinth_layers::steps::summary::Summary;
 use plinth_layers::steps::{self, mounts};
 
@@ -38,9 +39,7 @@ fn dispatch(args: Vec<OsString>) -> Result<ExitCode, Error> {
     match (name.as_str(), rest.as_slice()) {
         ("probe", [path]) => steps::probe::run(Path::new("/"), path, Path::new(mounts::OUT))?,
         ("warm", [interpreter]) => steps::warm::run(interpreter, Path::new(mounts::OUT))?,
-        ("resolve", [globs, cwd, argv @ ..]) => {
-            return resolve(&serde_json::from_str::<Vec<String>>(globs)?, Path::new(cwd), argv);
-        }
+        ("resolve", [spec]) => return resolve(&serde_json::from_str(spec)?),
         ("fetch", []) => steps::fetch::run(&resolution()?, Path::new(mounts::OUT))?,
         ("payload", [spec]) => payload(spec)?,
         ("record", [spec]) => return record(spec, None),
@@ -51,8 +50,8 @@ fn dispatch(args: Vec<OsString>) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn resolve(globs: &[String], cwd: &Path, argv: &[String]) -> Result<ExitCode, Error> {
-    match steps::resolve::run(globs, cwd, argv, Path::new(mounts::OUT)) {
+fn resolve(spec: &ResolveSpec) -> Result<ExitCode, Error> {
+    match steps::resolve::run(spec, Path::new(mounts::OUT)) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error @ steps::resolve::Error::Unresolved { .. }) => {
             say(&error.to_string());
@@ -104,6 +103,7 @@ fn resolution() -> Result<Resolution, Error> {
 fn plan() -> Result<Plan, Error> {
     match resolution()?.outcome {
         Outcome::Assemble(plan) => Ok(*plan),
+        Outcome::End { .. } => Err("the step installs nothing".into()),
         Outcome::Refuse { reason } => {
             Err(format!("there is nothing to do for a refused step ({reason})").into())
         }

@@ -24,6 +24,7 @@ mod pip;
 mod pip_trees;
 mod regressions;
 mod reproducible;
+mod scripts;
 mod support;
 mod uv;
 mod without_mergeop;

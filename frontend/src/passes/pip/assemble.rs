@@ -74,10 +74,7 @@ pub(super) async fn run(
                 events = found.events;
                 events.push(true);
             }
-            Came::ToItsEnd => {
-                done.ended = true;
-                break;
-            }
+            Came::ToItsEnd => break,
         }
     }
     Ok(done.assembled(before))
@@ -92,8 +89,6 @@ struct Done {
     removed: Vec<String>,
     /// Installs that were come to.
     installs: usize,
-    /// The script was found to end, instead of being known to.
-    ended: bool,
 }
 
 impl Done {

@@ -68,9 +68,7 @@ pub(super) fn classify(exec: &pb::ExecOp) -> Result<Candidate, NoCandidate> {
                 _ => script,
             }
         }
-        shell::Form::Exec => {
-            Node::Install(Install { argv: meta.args.clone(), globs: Vec::new() })
-        }
+        shell::Form::Exec => Node::Install(Install { argv: meta.args.clone(), globs: Vec::new() }),
     };
     let (script, commands) = understood(script)?;
     first(&script).map_err(|refusal| as_written(refusal.to_string()))?;
@@ -114,8 +112,9 @@ fn check_places(
     exec: &pb::ExecOp,
 ) -> Result<bool, NoCandidate> {
     let as_written = |reason: String| NoCandidate::AsWritten(reason);
-    let covered =
-        |path: &str| exec.mounts.iter().any(|mount| mount.dest != "/" && Path::new(path).starts_with(&mount.dest));
+    let covered = |path: &str| {
+        exec.mounts.iter().any(|mount| mount.dest != "/" && Path::new(path).starts_with(&mount.dest))
+    };
     if command.tool == Tool::Uv {
         if covered("/tmp") {
             return Err(as_written("a mount covers the place of uv's lock".to_owned()));

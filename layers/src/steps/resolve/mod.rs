@@ -7,6 +7,7 @@
 //! a refusal is an answer, not an error.
 //!
 //! ```text
+//! follow     follows the step's script to the install that comes next
 //! before     what is refused before an interpreter is started
 //! ask        runs pip
 //! answer     what it says
@@ -18,6 +19,7 @@
 mod answer;
 mod ask;
 mod before;
+mod follow;
 mod judge;
 mod mounted;
 mod state;
@@ -28,7 +30,9 @@ use std::{fs, io};
 use tempfile::TempDir;
 
 use self::ask::ask;
-use self::before::{matched, prepare};
+use self::before::prepare;
+pub use self::follow::ResolveSpec;
+use self::follow::follow;
 use self::judge::judge;
 use self::mounted::mounted;
 use crate::pip::{NotUnderstood, PipCommand, Tool};
@@ -71,39 +75,26 @@ pub struct Context {
     pub cwd: PathBuf,
 }
 
-/// Resolves the command in this process's environment, and writes [`Resolution::FILE`] to `out`.
-///
-/// `cwd` is the working directory of the step, and not of this process: the builder would make it. `globs` are literal
-/// beginnings of words that a shell would match against file names: if a file begins like that, the arguments may be
-/// others than `argv`.
+/// Resolves the install that a script comes to next in this process's environment, and writes [`Resolution::FILE`] to
+/// `out`.
 ///
 /// # Errors
-/// [`Error::Unresolved`] if pip found no answer; otherwise if files can't be written. A command that is not
+/// [`Error::Unresolved`] if pip found no answer; otherwise if files can't be written. A script or command that is not
 /// understood is [`Outcome::Refuse`].
-pub fn run(globs: &[String], cwd: &Path, argv: &[String], out: &Path) -> Result<(), Error> {
-    let mut env = Vec::new();
-    let mut resolution = None;
-    for (name, value) in std::env::vars_os() {
-        match (name.into_string(), value.into_string()) {
-            (Ok(name), Ok(value)) => env.push((name, value)),
-            _ => resolution = Some(refuse(NotUnderstood::new("an environment that is not UTF-8"))),
-        }
-    }
-    let resolution = match resolution {
-        Some(resolution) => resolution,
-        // A step whose working directory is missing leaves one behind, whatever else it does.
-        None if !cwd.is_dir() => refuse(NotUnderstood::new("a working directory that is not there")),
-        None => match matched(globs, cwd) {
-            Some(reason) => refuse(reason),
-            None => resolve(&Context { argv: argv.to_vec(), env, cwd: cwd.to_owned() })?,
-        },
+pub fn run(spec: &ResolveSpec, out: &Path) -> Result<(), Error> {
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    let resolution = match std::env::vars_os().map(text).collect::<Option<Vec<_>>>() {
+        Some(env) => follow(spec, env)?,
+        None => refuse(NotUnderstood::new("an environment that is not UTF-8")),
     };
     let resolution = match &resolution.outcome {
         Outcome::Assemble(plan) => {
             let mounts = fs::read_to_string("/proc/self/mountinfo").map_err(failed("read the mounts"))?;
             mounted(&mounts, &plan.scheme).map_or(resolution, refuse)
         }
-        Outcome::Refuse { .. } => resolution,
+        Outcome::Refuse { .. } | Outcome::End { .. } => resolution,
     };
     let mut text =
         serde_json::to_string_pretty(&resolution).map_err(io::Error::from).map_err(failed("encode"))?;
@@ -117,7 +108,7 @@ pub fn run(globs: &[String], cwd: &Path, argv: &[String], out: &Path) -> Result<
 /// As for [`run`].
 pub fn resolve(context: &Context) -> Result<Resolution, Error> {
     match plan(context) {
-        Ok(plan) => Ok(Resolution { format: Resolution::FORMAT, outcome: Outcome::Assemble(Box::new(plan)) }),
+        Ok(plan) => Ok(Resolution::of(Outcome::Assemble(Box::new(plan)))),
         Err(NoPlan::NotUnderstood(reason)) => Ok(refuse(reason)),
         Err(NoPlan::Failed(error)) => Err(error),
     }
@@ -175,5 +166,5 @@ fn scratch() -> Result<TempDir, NotUnderstood> {
 }
 
 fn refuse(reason: NotUnderstood) -> Resolution {
-    Resolution { format: Resolution::FORMAT, outcome: Outcome::Refuse { reason: reason.reason } }
+    Resolution::of(Outcome::Refuse { reason: reason.reason })
 }
