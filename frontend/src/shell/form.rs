@@ -69,15 +69,16 @@ mod tests {
 
     #[test]
     fn forms() {
+        let shell = |script, stops_on_failure| Form::Shell { script, stops_on_failure };
         for (args, wanted) in [
-            (vec!["/bin/sh", "-c", "pip install x"], Form::Shell("pip install x")),
-            (vec!["/bin/bash", "-c", "x"], Form::Shell("x")),
-            (vec!["/usr/bin/bash", "-o", "pipefail", "-c", "x"], Form::Shell("x")),
-            (vec!["/bin/bash", "-exo", "pipefail", "-c", "x"], Form::Shell("x")),
-            (vec!["/bin/bash", "-c", "-e", "x"], Form::Shell("x")),
-            (vec!["/bin/sh", "-ec", "x"], Form::Shell("x")),
-            (vec!["/bin/ash", "-eo", "pipefail", "-c", "x"], Form::Shell("x")),
-            (vec!["/bin/sh", "-c", ""], Form::Shell("")),
+            (vec!["/bin/sh", "-c", "pip install x"], shell("pip install x", false)),
+            (vec!["/bin/bash", "-c", "x"], shell("x", false)),
+            (vec!["/usr/bin/bash", "-o", "pipefail", "-c", "x"], shell("x", false)),
+            (vec!["/bin/bash", "-exo", "pipefail", "-c", "x"], shell("x", true)),
+            (vec!["/bin/bash", "-c", "-e", "x"], shell("x", true)),
+            (vec!["/bin/sh", "-ec", "x"], shell("x", true)),
+            (vec!["/bin/ash", "-eo", "pipefail", "-c", "x"], shell("x", true)),
+            (vec!["/bin/sh", "-c", ""], shell("", false)),
             (vec!["/bin/bash", "-uc", "x"], Form::Exec),
             (vec!["/bin/bash", "-lc", "x"], Form::Exec),
             (vec!["/bin/bash", "-o", "nounset", "-c", "x"], Form::Exec),
