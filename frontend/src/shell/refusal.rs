@@ -1,6 +1,6 @@
-//! Why a script isn't one simple command: each reason names the construct, as the report shows it.
+//! Why a script isn't understood: each reason names the construct, as the report shows it.
 
-/// Why a script can't be reduced to one argument vector. The text is a sentence without its full stop.
+/// Why a script can't be read as a tree of what it runs. The text is a sentence without its full stop.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotSimple {
     /// Longer than what is read.
@@ -21,15 +21,12 @@ pub enum NotSimple {
     /// The parser's words don't add up to the script, e.g. with a line continuation in the middle of a word.
     #[error("the script's words can't be told apart with certainty near `{0}`")]
     Uncertain(String),
-    /// More `if`, `(` and `{` than are read.
-    #[error("the script has too many `if`, `(` and `{{`")]
+    /// More keywords and parentheses than are read.
+    #[error("the script has too many of the shell's keywords and parentheses")]
     Nesting,
     /// `if`, `for`, `{`, `!`, …
-    #[error("the script starts with `{0}`, which is a keyword of the shell")]
+    #[error("the script has `{0}`, which is a keyword of the shell")]
     Keyword(String),
-    /// `;`, `&&`, `||`, a newline.
-    #[error("the script has more than one command, joined by {0}")]
-    List(&'static str),
     /// `|`.
     #[error("the script is a pipeline (an unquoted `|`)")]
     Pipeline,

@@ -12,12 +12,12 @@ use brush_parser::ast::{
 use brush_parser::{ParserOptions, Token, parse_tokens, uncached_tokenize_str};
 use plinth_layers::script::{FileTest, Install, Node};
 
-use super::command::{BUILTINS, KEYWORDS};
+use super::names::{BUILTINS, KEYWORDS};
 use super::word::expand;
 use super::{NotSimple, guard};
 
-/// How many of the tokens may open something: the parser calls itself for each.
-const MAX_NESTING: usize = 32;
+/// How many of the tokens may open something, or look like it: the parser calls itself for each.
+const MAX_NESTING: usize = 64;
 
 /// What a script's words are read with.
 struct Reader<'a> {
@@ -45,22 +45,37 @@ struct Found<'a> {
 
 /// The tree of `sh -c SCRIPT`.
 ///
-/// `env` is the step's *whole* environment, as for [`super::simple_command`]. `is_installer` tells by its name whether a
-/// program is one whose commands become [`Node::Install`].
+/// `env` is the step's *whole* environment: what it doesn't have counts as unset. That includes what the builder adds to
+/// the environment of an exec (proxy variables, for instance), and no exported shell functions (`BASH_FUNC_…`) may be
+/// in it; the caller sees to both. Shell options are assumed to be the defaults, up to what [`super::shell_of`] lets
+/// through. `is_installer` tells by its name whether a program is one whose commands become [`Node::Install`].
 ///
 /// # Errors
 /// A construct that is not understood wherever it stands, or that shells don't all read alike.
+///
+/// # Examples
+/// ```
+/// # use plinth_frontend::shell::script;
+/// # use plinth_layers::script::{Install, Node};
+/// let read = |text: &str| script(text, &|_| None, &|program| program == "pip");
+/// let argv = ["pip", "install", "fastapi>=0.115"].map(str::to_owned).to_vec();
+/// assert_eq!(read("pip install 'fastapi>=0.115'").unwrap(), Node::Install(Install { argv, globs: vec![] }));
+/// assert_eq!(
+///     read("pip install fastapi>=0.115").unwrap_err().to_string(),
+///     "the shell redirects output to the file `=0.115` (an unquoted `>`)"
+/// );
+/// ```
 pub fn script(
     script: &str,
     env: &dyn Fn(&str) -> Option<String>,
     is_installer: &dyn Fn(&str) -> bool,
 ) -> Result<Node, NotSimple> {
     guard::check(script, env)?;
-    let options = super::command::options();
+    let options = options();
     let tokens = uncached_tokenize_str(script, &options.tokenizer_options())
         .map_err(|e| NotSimple::Unreadable(e.to_string()))?;
     let found = find_again(script, &tokens)?;
-    let opens = |token: &&Found<'_>| matches!(token.text, "(" | "{" | "if" | "elif" | "!");
+    let opens = |token: &&Found<'_>| token.text == "(" || KEYWORDS.contains(&token.text);
     if found.iter().filter(opens).count() > MAX_NESTING {
         return Err(NotSimple::Nesting);
     }
@@ -81,6 +96,18 @@ pub fn script(
     }
     accounted(&found, &reader.seen)?;
     Ok(sequence(nodes))
+}
+
+/// How scripts are parsed: as a plain `sh` would, with what shells do differently left to be refused.
+fn options() -> ParserOptions {
+    ParserOptions {
+        enable_extended_globbing: false,
+        posix_mode: true,
+        sh_mode: true,
+        tilde_expansion_at_word_start: false,
+        tilde_expansion_after_colon: false,
+        ..ParserOptions::default()
+    }
 }
 
 fn sequence(mut nodes: Vec<Node>) -> Node {
@@ -124,7 +151,7 @@ fn find_again<'a>(script: &'a str, tokens: &[Token]) -> Result<Vec<Found<'a>>, N
         rest = &after[text.len()..];
         (newline, at_word) = (false, !operator);
     }
-    match skip(rest, false) {
+    match skip(rest, found.is_empty()) {
         Some(("", _)) => Ok(found),
         _ => Err(uncertain(rest)),
     }

@@ -156,7 +156,7 @@ fn steps_of_a_fleet() {
 fn what_is_refused_or_ends_a_walk() {
     let playground = Playground::new();
     for (text, wanted) in [
-        ("for x in a b; do pip $X; done", "the script starts with `for`, which is a keyword of the shell"),
+        ("for x in a b; do pip $X; done", "the script has `for`, which is a keyword of the shell"),
         ("pip a | tee log", "the script is a pipeline (an unquoted `|`)"),
         ("pip a & pip b", "the script runs a command in the background (an unquoted `&`)"),
         ("pip a > log && pip b", "the shell redirects output to the file `log` (an unquoted `>`)"),
@@ -165,7 +165,7 @@ fn what_is_refused_or_ends_a_walk() {
         ("{ pip a; } 2>/dev/null", "the shell redirects output to the file `/dev/null` (an unquoted `>`)"),
         ("A=1 pip a; pip b", "the script assigns a variable before the command (`A=1`)"),
         ("f() { pip a; }; f", "the script has a subshell or defines a function (an unquoted `(`)"),
-        ("[[ -f a ]] && pip a", "the script starts with `[[`, which is a keyword of the shell"),
+        ("[[ -f a ]] && pip a", "the script has `[[`, which is a keyword of the shell"),
     ] {
         assert_eq!(read(text).map_err(|e| e.to_string()), Err(wanted.to_owned()), "{text}");
     }
