@@ -121,11 +121,25 @@ fn a_heredoc_with_set_e() {
 }
 
 #[test]
+fn a_download_cache_that_is_removed_at_once() {
+    let env = e2e!();
+    run(
+        &env,
+        Expect::Assembled,
+        "true\nENV PIP_NO_CACHE_DIR=\nRUN pip install gamma && rm -rf /root/.cache",
+        "python3 -c 'import gamma' && test ! -e /root/.cache",
+    );
+}
+
+#[test]
 fn what_else_a_script_does_keeps_it_as_written() {
     let env = e2e!();
     for (script, why) in [
         ("mkdir /data && pip install gamma", "its script runs `mkdir` beside the install"),
-        ("pip install gamma && rm -rf /root/.cache", "its script runs `rm` beside the install"),
+        (
+            "pip install gamma && rm -rf requirements.txt",
+            "its script removes `requirements.txt`, which is there",
+        ),
         ("umask 077; pip install gamma", "its script runs `umask` beside the install"),
         ("export PIP_NO_DEPS=1 && pip install alpha", "its script runs `export` beside the install"),
     ] {

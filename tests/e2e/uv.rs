@@ -112,7 +112,7 @@ cases! {
             "option --prerelease",
             "option --target",
             "a Python program other than `-m pip`",
-            "the script has more than one command, joined by `&&`",
+            "its script removes `/root/.cache`, which is there",
             "uv with byte code",
             "environment variable UV_DEFAULT_INDEX"
         ],

@@ -496,6 +496,7 @@ impl Reader<'_> {
             ("set", ["-x"]) => Some(Node::Status { success: true }),
             ("test", operands) => asked(operands),
             ("[", [operands @ .., "]"]) => asked(operands),
+            ("rm", operands) => removed(operands).map(|paths| Node::Remove { paths }),
             ("cd", [path]) if self.plain_directory(path) => Some(Node::Cd { path: (*path).to_owned() }),
             _ => None,
         };
@@ -522,6 +523,19 @@ impl Reader<'_> {
         );
         Ok(Node::Other { reason })
     }
+}
+
+/// The paths of a forced removal.
+fn removed(operands: &[&str]) -> Option<Vec<String>> {
+    let forced =
+        |flags: &&&str| flags.contains('f') && flags[1..].bytes().all(|b| matches!(b, b'f' | b'r' | b'R'));
+    let (flags, paths): (Vec<&str>, Vec<&str>) = operands.iter().partition(|word| word.starts_with('-'));
+    let plain = |path: &&str| !path.is_empty() && path.split('/').all(|part| part != "..");
+    let understood =
+        matches!(&flags[..], [flags] if forced(&flags)) && !paths.is_empty() && paths.iter().all(plain);
+    // An option may stand behind a path, and `--` would end them: both are left alone.
+    let first = operands.first().is_some_and(|word| word.starts_with('-'));
+    (understood && first).then(|| paths.into_iter().map(str::to_owned).collect())
 }
 
 #[cfg(test)]

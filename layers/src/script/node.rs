@@ -25,6 +25,12 @@ pub enum Node {
         /// The directory, as it is written; without `..`.
         path: String,
     },
+    /// `rm -rf PATH…`, which does nothing where none of them is there: what an install leaves behind elsewhere is often
+    /// removed like that.
+    Remove {
+        /// The paths, as they are written; without `..`.
+        paths: Vec<String>,
+    },
     /// `set -e`: from here on, a command that fails ends the script.
     StopOnFailure,
     /// `exit 0`, `exit 1`.
@@ -150,6 +156,7 @@ impl Node {
             Self::Test { .. }
             | Self::Status { .. }
             | Self::Cd { .. }
+            | Self::Remove { .. }
             | Self::StopOnFailure
             | Self::Exit { .. }
             | Self::Other { .. } => {}

@@ -22,6 +22,12 @@ pub trait World {
     /// If that can't be told.
     fn enter(&mut self, path: &Path) -> Result<bool, Refusal>;
 
+    /// Whether nothing is there, not even a link that leads nowhere.
+    ///
+    /// # Errors
+    /// If that can't be told.
+    fn absent(&mut self, path: &Path) -> Result<bool, Refusal>;
+
     /// Whether the install is sure to fail without changing anything.
     ///
     /// # Errors
@@ -118,12 +124,16 @@ impl World for Nobody {
         Err(unknown())
     }
 
+    fn absent(&mut self, _: &Path) -> Result<bool, Refusal> {
+        Err(unknown())
+    }
+
     fn fails(&mut self, _: &Install, _: &Path) -> Result<bool, Refusal> {
         Err(unknown())
     }
 }
 
-/// A world in which only installs are known: they succeed.
+/// A world in which installs succeed, and leave nothing to remove.
 struct Hopeful;
 
 impl World for Hopeful {
@@ -132,6 +142,10 @@ impl World for Hopeful {
     }
 
     fn enter(&mut self, _: &Path) -> Result<bool, Refusal> {
+        Ok(true)
+    }
+
+    fn absent(&mut self, _: &Path) -> Result<bool, Refusal> {
         Ok(true)
     }
 
@@ -215,6 +229,14 @@ impl<'a> Walker<'a> {
                 }
                 Ok(entered)
             }
+            Node::Remove { paths } => Ok(self.event(|world, cwd| {
+                for path in paths {
+                    if !world.absent(&cwd.join(path))? {
+                        return Err(Refusal(format!("its script removes `{path}`, which is there")));
+                    }
+                }
+                Ok(true)
+            })?),
             Node::StopOnFailure => {
                 self.stops_on_failure = true;
                 Ok(true)
@@ -281,6 +303,10 @@ mod tests {
 
         fn enter(&mut self, path: &Path) -> Result<bool, Refusal> {
             Ok(self.0.contains(path.to_str().unwrap()))
+        }
+
+        fn absent(&mut self, path: &Path) -> Result<bool, Refusal> {
+            Ok(!self.0.contains(path.to_str().unwrap()))
         }
 
         fn fails(&mut self, install: &Install, _: &Path) -> Result<bool, Refusal> {
@@ -394,6 +420,16 @@ mod tests {
         assert!(first(&behind).is_err());
         let perhaps = Node::If { condition: boxed(test("a")), then: boxed(other()), otherwise: None };
         assert_eq!(first(&perhaps), Ok(()));
+    }
+
+    #[test]
+    fn what_is_not_there_can_be_removed() {
+        let remove = Node::Remove { paths: vec!["/root/.cache".into(), "x".into()] };
+        let script = Node::And { first: boxed(pip("x")), then: boxed(remove) };
+        assert_eq!(run(&script, &[], &[]), (vec!["x in /app".into()], Ok(true)));
+        let refusal = run(&script, &["/app/x"], &[]).1.unwrap_err();
+        assert_eq!(refusal.to_string(), "its script removes `x`, which is there");
+        assert_eq!(first(&script), Ok(()));
     }
 
     #[test]

@@ -35,6 +35,7 @@ impl Playground {
         fs::write(&pip, "#!/bin/sh\nprintf '%s\\0' \"pip $PWD $*\" >>\"$LOG\"\n[ \"$1\" != fail ]\n")
             .unwrap();
         fs::set_permissions(&pip, fs::Permissions::from_mode(0o755)).unwrap();
+        std::os::unix::fs::symlink("/bin/rm", root.join("bin/rm")).unwrap();
         for (name, text) in [("cwd/a", "x"), ("cwd/empty", ""), ("cwd/d/b", "x")] {
             fs::write(root.join(name), text).unwrap();
         }
@@ -100,6 +101,10 @@ impl World for Files {
         Ok(path.is_dir())
     }
 
+    fn absent(&mut self, path: &Path) -> Result<bool, Refusal> {
+        Ok(path.symlink_metadata().is_err())
+    }
+
     fn fails(&mut self, install: &Install, cwd: &Path) -> Result<bool, Refusal> {
         let fails = install.argv.get(1).is_some_and(|word| word == "fail");
         if fails {
@@ -146,6 +151,7 @@ fn steps_of_a_fleet() {
         "set -e; pip a; if [ -f none ]; then pip b; fi; pip c",
         "! pip fail && pip x",
         "pip a || make it",
+        "pip a && rm -rf /nowhere/at/all none && pip b",
         ": comment '#' # pip z\npip a",
     ] {
         assert!(same_everywhere(&playground, text), "{text}: {:?}", read(text));
@@ -171,6 +177,10 @@ fn what_is_refused_or_ends_a_walk() {
     }
     for text in [
         "make && pip a",
+        "pip a && rm -rf a",
+        "pip a && rm none",
+        "pip a && rm -rf ../none",
+        "pip a && rm -rf none*",
         "set -u; pip a",
         "cd .. && pip a",
         "export A=1; pip a",

@@ -1,6 +1,7 @@
 //! Following the step's script to the install that comes next.
 
-use std::io::ErrorKind;
+use std::fs::Metadata;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,14 @@ impl World for Files {
         Ok(look(path)?.is_some_and(|found| found.is_dir()))
     }
 
+    fn absent(&mut self, path: &Path) -> Result<bool, Refusal> {
+        // Where there is no `rm`, the script fails instead.
+        if look(Path::new("/bin/rm"))?.is_none() && look(Path::new("/usr/bin/rm"))?.is_none() {
+            return Err(Refusal("its script runs `rm`, which is not where it usually is".to_owned()));
+        }
+        Ok(found(path, std::fs::symlink_metadata(path))?.is_none())
+    }
+
     /// Without one of its requirement files, pip ends before it does anything.
     fn fails(&mut self, install: &Install, cwd: &Path) -> Result<bool, Refusal> {
         let Ok(command) = PipCommand::parse(&install.argv) else { return Ok(false) };
@@ -77,8 +86,12 @@ impl World for Files {
 }
 
 /// What is at a path, links followed.
-fn look(path: &Path) -> Result<Option<std::fs::Metadata>, Refusal> {
-    match std::fs::metadata(path) {
+fn look(path: &Path) -> Result<Option<Metadata>, Refusal> {
+    found(path, std::fs::metadata(path))
+}
+
+fn found(path: &Path, looked: io::Result<Metadata>) -> Result<Option<Metadata>, Refusal> {
+    match looked {
         Ok(found) => Ok(Some(found)),
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
         Err(e) => Err(Refusal(format!(
