@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::env::Env;
@@ -79,7 +80,10 @@ impl Builder {
 impl Drop for Builder {
     fn drop(&mut self) {
         // Asked to stop, it takes its mounts down; killed, it would leave them in the directory.
-        let _ = Command::new("kill").arg(self.daemon.id().to_string()).status();
+        // Not by the program `kill`, which a small system doesn't have.
+        if let Some(pid) = i32::try_from(self.daemon.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::TERM);
+        }
         let _ = self.daemon.wait();
         if let Some(dir) = self.dir.take() {
             let path = dir.keep();
