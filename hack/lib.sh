@@ -209,7 +209,7 @@ keep_temporary_files() {
 # what somebody started with hack/up goes on.
 up_for_now() { # [tests]
   local name
-  if load_env && alive registry; then [ -e "$ROOT/env.before" ] || cp "$ROOT/env" "$ROOT/env.before"; fi
+  if [ -s "$ROOT/env" ] && alive registry && [ ! -e "$ROOT/env.before" ]; then cp "$ROOT/env" "$ROOT/env.before"; fi
   for name in registry index buildkitd; do
     alive "$name" || echo "$name" >>"$RUN/for-now"
   done
