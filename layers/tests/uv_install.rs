@@ -116,7 +116,7 @@ impl World {
     fn plan(&self, arguments: &[&str]) -> Plan {
         match resolve(&self.context(arguments)).unwrap().outcome {
             Outcome::Assemble(plan) => *plan,
-            Outcome::Refuse { reason } => panic!("{arguments:?}: {reason}"),
+            other => panic!("{arguments:?}: {other:?}"),
         }
     }
 
@@ -124,7 +124,7 @@ impl World {
         match resolve(&self.context(arguments)) {
             Ok(resolution) => match resolution.outcome {
                 Outcome::Refuse { reason } => reason,
-                Outcome::Assemble(plan) => panic!("{arguments:?}: {plan:?}"),
+                other => panic!("{arguments:?}: {other:?}"),
             },
             Err(Error::Unresolved { reason }) => reason,
             Err(error) => panic!("{arguments:?}: {error}"),

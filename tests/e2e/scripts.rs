@@ -23,7 +23,7 @@ fn outcome(outcome: &Outcome) -> String {
 fn a_condition_that_holds() {
     let env = e2e!();
     run(
-        &env,
+        env,
         Expect::Assembled,
         "if [ -f requirements.txt ]; then pip install -r requirements.txt; fi",
         "alpha-tool",
@@ -34,7 +34,7 @@ fn a_condition_that_holds() {
 fn a_condition_that_does_not_hold() {
     let env = e2e!();
     let script = "if [ -f requirements-dev.txt ]; then pip install -r requirements-dev.txt; fi";
-    let done = run(&env, Expect::Either, script, "! command -v alpha-tool");
+    let done = run(env, Expect::Either, script, "! command -v alpha-tool");
     assert_eq!(outcome(&done), "satisfied");
     // The step is gone, with its empty layer.
     assert_eq!(
@@ -47,14 +47,14 @@ fn a_condition_that_does_not_hold() {
 fn branches() {
     let env = e2e!();
     let script = "if [ -s empty.txt ]; then pip install beta; \\\n    elif [ ! -d /nowhere ] && test -e more.txt; then pip install -r more.txt; \\\n    else pip install delta; fi";
-    run(&env, Expect::Assembled, script, "python3 -c 'import gamma' && ! python3 -c 'import beta'");
+    run(env, Expect::Assembled, script, "python3 -c 'import gamma' && ! python3 -c 'import beta'");
 }
 
 #[test]
 fn one_install_after_the_other() {
     let env = e2e!();
     let done = run(
-        &env,
+        env,
         Expect::Assembled,
         "pip install alpha==1.0 && pip install --upgrade -r requirements.txt -r more.txt",
         "alpha-tool && test ! -e /usr/local/lib/python3.11/site-packages/alpha-1.0.dist-info",
@@ -67,7 +67,7 @@ fn one_install_after_the_other() {
 fn a_fallback_that_is_not_needed() {
     let env = e2e!();
     run(
-        &env,
+        env,
         Expect::Assembled,
         "pip install -r requirements.txt 2>/dev/null || pip install beta",
         "alpha-tool && python3 -c 'import beta'",
@@ -78,7 +78,7 @@ fn a_fallback_that_is_not_needed() {
 fn a_fallback_that_is_needed() {
     let env = e2e!();
     run(
-        &env,
+        env,
         Expect::Assembled,
         "pip install -r nowhere.txt 2>/dev/null || pip install gamma delta",
         "python3 -c 'import gamma, delta'",
@@ -90,7 +90,7 @@ fn a_fallback_that_is_needed() {
 fn a_fallback_that_the_index_decides() {
     let env = e2e!();
     let done = run(
-        &env,
+        env,
         Expect::AsWritten,
         "pip install nobody-has-this || pip install gamma",
         "python3 -c 'import gamma'",
@@ -102,7 +102,7 @@ fn a_fallback_that_the_index_decides() {
 fn directories_and_subshells() {
     let env = e2e!();
     run(
-        &env,
+        env,
         Expect::Assembled,
         "mkdir sub && mv more.txt sub\nRUN (cd sub && pip install -r more.txt) && pip install -r requirements.txt",
         "alpha-tool && python3 -c 'import gamma'",
@@ -113,7 +113,7 @@ fn directories_and_subshells() {
 fn a_heredoc_with_set_e() {
     let env = e2e!();
     run(
-        &env,
+        env,
         Expect::Assembled,
         "<<pip_install\nset -e\n# both\npip install gamma\nif [ -f more.txt ]; then\n  pip install -r requirements.txt\nfi\npip_install",
         "alpha-tool && python3 -c 'import gamma'",
@@ -124,7 +124,7 @@ fn a_heredoc_with_set_e() {
 fn a_download_cache_that_is_removed_at_once() {
     let env = e2e!();
     run(
-        &env,
+        env,
         Expect::Assembled,
         "true\nENV PIP_NO_CACHE_DIR=\nRUN pip install gamma && rm -rf /root/.cache",
         "python3 -c 'import gamma' && test ! -e /root/.cache",
@@ -143,7 +143,7 @@ fn what_else_a_script_does_keeps_it_as_written() {
         ("umask 077; pip install gamma", "its script runs `umask` beside the install"),
         ("export PIP_NO_DEPS=1 && pip install alpha", "its script runs `export` beside the install"),
     ] {
-        let done = run(&env, Expect::AsWritten, script, "");
+        let done = run(env, Expect::AsWritten, script, "");
         assert_eq!(outcome(&done), why, "{script}");
     }
 }

@@ -131,7 +131,7 @@ impl Venv {
     pub(crate) fn plan(&self, argv: &[&str]) -> Plan {
         match self.outcome(argv) {
             Outcome::Assemble(plan) => *plan,
-            Outcome::Refuse { reason } => panic!("{argv:?}: {reason}"),
+            other => panic!("{argv:?}: {other:?}"),
         }
     }
 
@@ -139,7 +139,7 @@ impl Venv {
     pub(crate) fn refusal(&self, argv: &[&str]) -> String {
         match resolve(&self.context(argv)) {
             Ok(Resolution { outcome: Outcome::Refuse { reason }, .. }) => reason,
-            Ok(Resolution { outcome: Outcome::Assemble(plan), .. }) => panic!("{argv:?}: {plan:?}"),
+            Ok(other) => panic!("{argv:?}: {other:?}"),
             Err(Error::Unresolved { reason }) => reason,
             Err(error) => panic!("{argv:?}: {error}"),
         }
