@@ -8,7 +8,7 @@ compare_set() { # set argument...
   finish_well
   [ "$set" != demo ] || only=(--only demo)
   step "hack/up"
-  up_for_now
+  up_for_now measurements
   step "hack/index"
   "$REPO/hack/index" "${only[@]}"
   step "hack/frontend"

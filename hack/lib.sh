@@ -164,7 +164,7 @@ end_containers_below() { # directory
     kill -KILL "${proc#/proc/}" 2>/dev/null || true
   done
   # What runc remembers of them lies elsewhere.
-  find "$1" -maxdepth 5 -path '*/executor/*/rootfs' -prune 2>/dev/null | while read -r rootfs; do
+  { find "$1" -maxdepth 5 -path '*/executor/*/rootfs' -prune 2>/dev/null || true; } | while read -r rootfs; do
     rootfs=${rootfs%/rootfs}
     [ ! -d "/run/runc/${rootfs##*/}" ] || runc delete --force "${rootfs##*/}" >/dev/null 2>&1 || true
   done
