@@ -141,6 +141,15 @@ fn what_else_a_script_does_keeps_it_as_written() {
             "its script removes `requirements.txt`, which is there",
         ),
         ("umask 077; pip install gamma", "its script runs `umask` beside the install"),
+        (
+            "pip install -r requirement*.txt || pip install gamma",
+            "an unquoted file name pattern (`requirement…`) that may match a file",
+        ),
+        (
+            "[ -d /root/.cache ] || pip install gamma",
+            "its script asks for /root/.cache, which this step sees in another way",
+        ),
+        ("pip install gamma && rm -rf nowhere/", "its script runs `rm` beside the install"),
         ("export PIP_NO_DEPS=1 && pip install alpha", "its script runs `export` beside the install"),
     ] {
         let done = run(env, Expect::AsWritten, script, "");

@@ -7,6 +7,8 @@ pub enum Form<'a> {
     Shell {
         /// The script.
         script: &'a str,
+        /// The shell's path.
+        shell: &'a str,
         /// With `-e`: a command that fails ends it.
         stops_on_failure: bool,
     },
@@ -32,9 +34,9 @@ pub fn shell_of<S: AsRef<str>>(args: &[S]) -> Form<'_> {
     let is_shell = |program: &str| {
         SHELL_DIRS.iter().any(|dir| program.strip_prefix(dir).is_some_and(|name| SHELLS.contains(&name)))
     };
-    if !args.next().is_some_and(is_shell) {
-        return Form::Exec;
-    }
+    let Some(shell) = args.next().filter(|program| is_shell(program)) else { return Form::Exec };
+    // dash, which is `sh` in Debian, ends with an error.
+    let knows_pipefail = shell.ends_with("/bash") || shell.ends_with("/ash");
     let (mut script_next, mut stops_on_failure) = (false, false);
     while let Some(arg) = args.next() {
         match arg.strip_prefix('-') {
@@ -43,6 +45,7 @@ pub fn shell_of<S: AsRef<str>>(args: &[S]) -> Form<'_> {
                     match flag {
                         'c' => script_next = true,
                         'o' => match args.next() {
+                            Some("pipefail") if !knows_pipefail => return Form::Exec,
                             Some(name) if HARMLESS_NAMES.contains(&name) => {
                                 stops_on_failure |= name == "errexit";
                             }
@@ -55,7 +58,7 @@ pub fn shell_of<S: AsRef<str>>(args: &[S]) -> Form<'_> {
             }
             // After `-c`, the first argument that is no option is the script. It has to be the last, too.
             _ if script_next && !arg.starts_with(['-', '+']) && args.next().is_none() => {
-                return Form::Shell { script: arg, stops_on_failure };
+                return Form::Shell { script: arg, shell, stops_on_failure };
             }
             _ => return Form::Exec,
         }
@@ -69,7 +72,7 @@ mod tests {
 
     #[test]
     fn forms() {
-        let shell = |script, stops_on_failure| Form::Shell { script, stops_on_failure };
+        let shell = |script, stops_on_failure| (Some(script), stops_on_failure);
         for (args, wanted) in [
             (vec!["/bin/sh", "-c", "pip install x"], shell("pip install x", false)),
             (vec!["/bin/bash", "-c", "x"], shell("x", false)),
@@ -79,22 +82,30 @@ mod tests {
             (vec!["/bin/sh", "-ec", "x"], shell("x", true)),
             (vec!["/bin/ash", "-eo", "pipefail", "-c", "x"], shell("x", true)),
             (vec!["/bin/sh", "-c", ""], shell("", false)),
-            (vec!["/bin/bash", "-uc", "x"], Form::Exec),
-            (vec!["/bin/bash", "-lc", "x"], Form::Exec),
-            (vec!["/bin/bash", "-o", "nounset", "-c", "x"], Form::Exec),
-            (vec!["/bin/bash", "--posix", "-c", "x"], Form::Exec),
-            (vec!["/bin/bash", "+e", "-c", "x"], Form::Exec),
-            (vec!["/bin/sh", "-c", "x", "name"], Form::Exec),
-            (vec!["/bin/sh", "-c"], Form::Exec),
-            (vec!["/bin/sh", "-c", "-"], Form::Exec),
-            (vec!["/bin/sh", "-c", "--", "x"], Form::Exec),
-            (vec!["/bin/sh", "script"], Form::Exec),
-            (vec!["/bin/zsh", "-c", "x"], Form::Exec),
-            (vec!["sh", "-c", "x"], Form::Exec),
-            (vec!["pip", "install", "x"], Form::Exec),
-            (vec![], Form::Exec),
+            (vec!["/bin/sh", "-o", "pipefail", "-c", "x"], (None, false)),
+            (vec!["/bin/bash", "-uc", "x"], (None, false)),
+            (vec!["/bin/bash", "-lc", "x"], (None, false)),
+            (vec!["/bin/bash", "-o", "nounset", "-c", "x"], (None, false)),
+            (vec!["/bin/bash", "--posix", "-c", "x"], (None, false)),
+            (vec!["/bin/bash", "+e", "-c", "x"], (None, false)),
+            (vec!["/bin/sh", "-c", "x", "name"], (None, false)),
+            (vec!["/bin/sh", "-c"], (None, false)),
+            (vec!["/bin/sh", "-c", "-"], (None, false)),
+            (vec!["/bin/sh", "-c", "--", "x"], (None, false)),
+            (vec!["/bin/sh", "script"], (None, false)),
+            (vec!["/bin/zsh", "-c", "x"], (None, false)),
+            (vec!["sh", "-c", "x"], (None, false)),
+            (vec!["pip", "install", "x"], (None, false)),
+            (vec![], (None, false)),
         ] {
-            assert_eq!(shell_of(&args), wanted, "{args:?}");
+            let got = match shell_of(&args) {
+                Form::Shell { script, shell, stops_on_failure } => {
+                    assert_eq!(shell, args[0]);
+                    (Some(script), stops_on_failure)
+                }
+                Form::Exec => (None, false),
+            };
+            assert_eq!(got, wanted, "{args:?}");
         }
     }
 }

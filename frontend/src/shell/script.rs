@@ -530,7 +530,10 @@ fn removed(operands: &[&str]) -> Option<Vec<String>> {
     let forced =
         |flags: &&&str| flags.contains('f') && flags[1..].bytes().all(|b| matches!(b, b'f' | b'r' | b'R'));
     let (flags, paths): (Vec<&str>, Vec<&str>) = operands.iter().partition(|word| word.starts_with('-'));
-    let plain = |path: &&str| !path.is_empty() && path.split('/').all(|part| part != "..");
+    // What a path means that ends in `/` or `/.`, programs don't agree on.
+    let plain = |path: &&str| {
+        !path.is_empty() && !path.ends_with('/') && path.split('/').all(|part| part != ".." && part != ".")
+    };
     let understood =
         matches!(&flags[..], [flags] if forced(&flags)) && !paths.is_empty() && paths.iter().all(plain);
     // An option may stand behind a path, and `--` would end them: both are left alone.

@@ -13,6 +13,8 @@ use crate::shell;
 pub(super) struct Candidate {
     /// What it runs.
     pub(super) script: Node,
+    /// The shell that would run it; none in exec form.
+    pub(super) shell: Option<String>,
     /// The environment of the operation, the names of secrets with an empty value included.
     pub(super) env: Vec<(String, String)>,
     /// Its install commands, those included that it may never come to.
@@ -47,8 +49,10 @@ pub(super) fn classify(exec: &pb::ExecOp) -> Result<Candidate, NoCandidate> {
         .map(|entry| entry.split_once('=').unwrap_or((entry, "")))
         .map(|(k, v)| (k.to_owned(), v.to_owned()))
         .collect();
+    let mut shell = None;
     let script = match shell::shell_of(&meta.args) {
-        shell::Form::Shell { script, stops_on_failure } => {
+        shell::Form::Shell { script, shell: program, stops_on_failure } => {
+            shell = Some(program.to_owned());
             // The container runtime sets these, so the environment of the operation isn't the whole one.
             if script.contains('$') && (!exec.secretenv.is_empty() || meta.proxy_env.is_some()) {
                 return Err(as_written(
@@ -102,7 +106,7 @@ pub(super) fn classify(exec: &pb::ExecOp) -> Result<Candidate, NoCandidate> {
     for command in &commands {
         leaves_cache |= check_places(command, &env, exec)?;
     }
-    Ok(Candidate { script, env, commands, exec: exec.clone(), root, leaves_cache })
+    Ok(Candidate { script, shell, env, commands, exec: exec.clone(), root, leaves_cache })
 }
 
 /// Checks what a command writes beside the install. Gives whether it leaves its download cache in the image.
@@ -224,7 +228,11 @@ fn cache_in(text: &str) -> bool {
             Some(below) => below.starts_with("pip") || !inside(below),
             None => !inside(after),
         };
-        whole && text[..at].chars().next_back().is_none_or(|c| c == '/' || c.is_whitespace())
+        whole
+            && text[..at]
+                .chars()
+                .next_back()
+                .is_none_or(|c| matches!(c, '/' | '"' | '\'' | '=') || c.is_whitespace())
     })
 }
 
@@ -337,6 +345,8 @@ mod tests {
             "rm -r /root/.cache",
             "true && mv /root/.cache/ /x",
             "rm -rf /x; tar c .cache",
+            "cp -r \".cache\" /x",
+            "C='.cache'",
         ] {
             assert!(command_names_cache(text), "{text}");
         }

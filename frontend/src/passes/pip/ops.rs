@@ -82,6 +82,7 @@ impl Site<'_> {
         let spec = ResolveSpec {
             script: self.candidate.script.clone(),
             events: events.to_vec(),
+            shell: self.candidate.shell.clone().map(Into::into),
             cwd: cwd.filter(|cwd| !cwd.is_empty()).unwrap_or_else(|| "/".to_owned()).into(),
         };
         let spec = serde_json::to_string(&spec).unwrap_or_default();

@@ -1,14 +1,15 @@
 //! Following the step's script to the install that comes next.
 
 use std::fs::Metadata;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::before::matched;
 use super::{Context, Error, refuse, resolve};
-use crate::pip::{NotUnderstood, PipCommand, Tool};
+use crate::pip::{NotUnderstood, PipCommand, Tool, find_launcher};
 use crate::resolution::{Outcome, Resolution};
 use crate::script::{FileTest, Install, Next, Node, Refusal, World, walk};
 
@@ -22,6 +23,9 @@ pub struct ResolveSpec {
     pub events: Vec<bool>,
     /// The working directory of the step, absolute. Not that of this process, which the builder would make.
     pub cwd: PathBuf,
+    /// The shell that would run the script; none in exec form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shell: Option<PathBuf>,
 }
 
 /// Follows the script in the files of this process, and resolves the install that it comes to.
@@ -30,13 +34,21 @@ pub(super) fn follow(spec: &ResolveSpec, env: Vec<(String, String)>) -> Result<R
     if !spec.cwd.is_dir() {
         return Ok(refuse(NotUnderstood::new("a working directory that is not there")));
     }
-    let asked = match walk(&spec.script, &spec.cwd, &spec.events, &mut Files) {
+    // Without its shell the step fails, whatever the script says.
+    if let Some(shell) = spec.shell.as_deref().filter(|shell| !executable(shell)) {
+        return Ok(refuse(NotUnderstood::new(format!("the shell {}, which is not there", shell.display()))));
+    }
+    let mut files = Files { path: path_of(&env).to_owned() };
+    let asked = match walk(&spec.script, &spec.cwd, &spec.events, &mut files) {
         Ok(asked) => asked,
         Err(Refusal(reason)) => return Ok(Resolution::of(Outcome::Refuse { reason })),
     };
     let resolution = match asked.next {
         Next::End { success } => Resolution::of(Outcome::End { success }),
-        Next::Install { install, cwd } => match matched(&install.globs, &cwd) {
+        Next::Install { install, cwd } => match matched(&install.globs, &cwd).or_else(|| {
+            let again = !asked.events.is_empty();
+            again.then(|| moved(&install, &files.path)).flatten()
+        }) {
             Some(reason) => refuse(reason),
             None => resolve(&Context { argv: install.argv, env, cwd })?,
         },
@@ -44,11 +56,52 @@ pub(super) fn follow(spec: &ResolveSpec, env: Vec<(String, String)>) -> Result<R
     Ok(Resolution { events: asked.events, more: asked.more, ..resolution })
 }
 
+/// A shell remembers where it found a program. An install before this one may have put another in front of it.
+fn moved(install: &Install, path: &str) -> Option<NotUnderstood> {
+    let program = install.argv.first().filter(|program| !program.contains('/'))?;
+    (places(program, path).count() > 1).then(|| {
+        NotUnderstood::new(
+            "a program that is in several directories of PATH, after other commands of its script",
+        )
+    })
+}
+
+/// Where a bare name leads, in the order of PATH.
+fn places<'a>(program: &'a str, path: &'a str) -> impl Iterator<Item = PathBuf> + 'a {
+    path.split(':').map(move |directory| Path::new(directory).join(program)).filter(|file| executable(file))
+}
+
+fn executable(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+fn path_of(env: &[(String, String)]) -> &str {
+    env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_str()).unwrap_or_default()
+}
+
+/// What is another thing here than in the step: this process's own files and mounts, and what an install leaves behind
+/// that an assembled one doesn't.
+fn plain_place(path: &Path) -> Result<(), Refusal> {
+    let ours = ["/proc", "/dev", "/sys", "/.plinth"].iter().any(|place| path.starts_with(place));
+    let left = path.iter().any(|part| part == ".cache" || part == "__pycache__");
+    if ours || left {
+        return Err(Refusal(format!(
+            "its script asks for {}, which this step sees in another way",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
 /// The files that this process sees.
-struct Files;
+struct Files {
+    /// PATH of the step.
+    path: String,
+}
 
 impl World for Files {
     fn test(&mut self, test: FileTest, path: &Path) -> Result<bool, Refusal> {
+        plain_place(path)?;
         let Some(found) = look(path)? else { return Ok(false) };
         Ok(match test {
             FileTest::Exists => true,
@@ -59,21 +112,34 @@ impl World for Files {
     }
 
     fn enter(&mut self, path: &Path) -> Result<bool, Refusal> {
+        plain_place(path)?;
         Ok(look(path)?.is_some_and(|found| found.is_dir()))
     }
 
     fn absent(&mut self, path: &Path) -> Result<bool, Refusal> {
-        // Where there is no `rm`, the script fails instead.
-        if look(Path::new("/bin/rm"))?.is_none() && look(Path::new("/usr/bin/rm"))?.is_none() {
+        // Another `rm`, or none, might do anything else.
+        let rm = places("rm", &self.path).next();
+        if !rm.is_some_and(|rm| rm.starts_with("/bin") || rm.starts_with("/usr/bin")) {
             return Err(Refusal("its script runs `rm`, which is not where it usually is".to_owned()));
         }
-        Ok(found(path, std::fs::symlink_metadata(path))?.is_none())
+        match std::fs::symlink_metadata(path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(true),
+            // Below a file, programs differ in what they do.
+            Err(e) => Err(Refusal(format!(
+                "its script removes {}, which can't be looked at ({})",
+                path.display(),
+                e.kind()
+            ))),
+            Ok(_) => Ok(false),
+        }
     }
 
     /// Without one of its requirement files, pip ends before it does anything.
     fn fails(&mut self, install: &Install, cwd: &Path) -> Result<bool, Refusal> {
         let Ok(command) = PipCommand::parse(&install.argv) else { return Ok(false) };
-        if command.tool == Tool::Uv {
+        // Which files a pattern matches isn't known here, nor what a pip does that isn't the usual one.
+        let usual = command.tool != Tool::Uv && find_launcher(&command, &self.path).is_ok();
+        if !usual || !install.globs.is_empty() {
             return Ok(false);
         }
         for file in command.requirement_files.iter().filter(|file| !file.contains(':') && *file != "-") {
@@ -87,11 +153,7 @@ impl World for Files {
 
 /// What is at a path, links followed.
 fn look(path: &Path) -> Result<Option<Metadata>, Refusal> {
-    found(path, std::fs::metadata(path))
-}
-
-fn found(path: &Path, looked: io::Result<Metadata>) -> Result<Option<Metadata>, Refusal> {
-    match looked {
+    match std::fs::metadata(path) {
         Ok(found) => Ok(Some(found)),
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
         Err(e) => Err(Refusal(format!(
