@@ -2,7 +2,7 @@
 
 use std::fs::Metadata;
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -46,7 +46,7 @@ pub(super) fn follow(spec: &ResolveSpec, env: Vec<(String, String)>) -> Result<R
     let resolution = match asked.next {
         Next::End { success } => Resolution::of(Outcome::End { success }),
         Next::Install { install, cwd } => match matched(&install.globs, &cwd).or_else(|| {
-            let again = !asked.events.is_empty();
+            let again = !spec.events.is_empty();
             again.then(|| moved(&install, &files.path)).flatten()
         }) {
             Some(reason) => refuse(reason),
@@ -59,7 +59,10 @@ pub(super) fn follow(spec: &ResolveSpec, env: Vec<(String, String)>) -> Result<R
 /// A shell remembers where it found a program. An install before this one may have put another in front of it.
 fn moved(install: &Install, path: &str) -> Option<NotUnderstood> {
     let program = install.argv.first().filter(|program| !program.contains('/'))?;
-    (places(program, path).count() > 1).then(|| {
+    let mut found = places(program, path);
+    // A program of an install that was assembled has the canonical time.
+    let new = found.next()?.symlink_metadata().ok()?.mtime() == crate::tree::MTIME as i64;
+    (new && found.next().is_some()).then(|| {
         NotUnderstood::new(
             "a program that is in several directories of PATH, after other commands of its script",
         )
