@@ -79,8 +79,13 @@ mod tests {
     fn report() -> Report {
         let mut report = Report::new();
         let step = |line, treatment| StepEntry::new(None, Some(line), "pip install x", treatment);
-        let assembled =
-            Treatment::Assembled { distributions: 1, layers: 2, shared: vec!["x 1".into()], tail: 0 };
+        let assembled = Treatment::Assembled {
+            distributions: 1,
+            layers: 2,
+            shared: vec!["x 1".into()],
+            tail: 0,
+            outputs: vec![],
+        };
         let as_written = |why: &str| Treatment::AsWritten { reason: why.into() };
         let steps = vec![step(2, assembled), step(3, as_written("a pipe")), step(4, as_written("a loop"))];
         report.platforms.push(Platform { platform: "linux/amd64".into(), bases: Vec::new(), steps });

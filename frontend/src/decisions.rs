@@ -32,11 +32,12 @@ pub fn platform(id: &str, decisions: &Decisions, steps: &[Step]) -> report::Plat
     });
     let steps = steps.iter().filter_map(|step| {
         let treatment = match &step.treatment {
-            Treatment::Assembled { alone, tail, layers, .. } => report::Treatment::Assembled {
+            Treatment::Assembled { alone, tail, outputs, layers, .. } => report::Treatment::Assembled {
                 distributions: count(alone.len() + tail.len()),
                 layers: count(*layers),
                 shared: alone.clone(),
                 tail: count(tail.len()),
+                outputs: outputs.clone(),
             },
             Treatment::Satisfied(reason) => report::Treatment::Satisfied { reason: reason.clone() },
             Treatment::AsWritten(reason) => report::Treatment::AsWritten { reason: reason.clone() },

@@ -23,7 +23,7 @@ pub struct Resolution {
 
 impl Resolution {
     /// Version of this document. Part of the cache key of every step that reads it.
-    pub const FORMAT: u32 = 2;
+    pub const FORMAT: u32 = 3;
     /// Name of the file in the output directory of `plinth step resolve`.
     pub const FILE: &str = "resolution.json";
 
@@ -70,9 +70,9 @@ pub struct Plan {
     pub remove: Vec<Removal>,
     /// `name version` of requirements found satisfied by what is there already.
     pub satisfied: Vec<String>,
-    /// An empty file that the installer leaves behind and that is not there yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lock: Option<LockFile>,
+    /// Files that the step leaves behind beside the distributions, and that are not there yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<LeftFile>,
 }
 
 impl Plan {
@@ -81,15 +81,26 @@ impl Plan {
     pub fn layout(&self) -> Layout {
         if self.installer == "uv" { Layout::Uv } else { Layout::Pip }
     }
+
+    /// Every place that the step writes to.
+    pub fn places(&self) -> impl Iterator<Item = &str> {
+        let Scheme { purelib, platlib, headers, scripts, data } = &self.scheme;
+        let left = self.left.iter().map(|left| left.path.as_str());
+        [purelib, platlib, headers, scripts, data].into_iter().map(String::as_str).chain(left)
+    }
 }
 
-/// A lock file: uv makes one for the environment that it installs into, and leaves it there.
+/// A file that belongs to no distribution: the lock that uv makes for the environment that it installs into, or a file
+/// into which the shell sends what an installer prints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LockFile {
-    /// Absolute path.
+pub struct LeftFile {
+    /// Absolute path, links resolved.
     pub path: String,
     /// Permission bits.
     pub mode: u32,
+    /// What is in it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub content: String,
 }
 
 /// How the files of a wheel are laid out. uv and pip differ in byte code, in the modes of scripts, and in what they

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Once;
 
-use plinth_layers::resolution::{LockFile, Outcome, Plan};
+use plinth_layers::resolution::{LeftFile, Outcome, Plan};
 use plinth_layers::steps::record::Verdict;
 use plinth_layers::steps::resolve::{Context, Error, resolve};
 use wheels::{Site, Wheel, assert_same, output, pips, sha256};
@@ -110,7 +110,7 @@ impl World {
             ("VIRTUAL_ENV", self.site.venv.display().to_string()),
         ];
         let env = env.map(|(name, value)| (name.to_owned(), value)).to_vec();
-        Context { argv: self.argv(arguments), env, cwd: self.app() }
+        Context { argv: self.argv(arguments), env, cwd: self.app(), outputs: Vec::new() }
     }
 
     fn plan(&self, arguments: &[&str]) -> Plan {
@@ -151,8 +151,12 @@ impl World {
             // The root is read-only where this runs for real; here the dry run has made the file.
             let mode = fs::metadata(&lock).unwrap().permissions().mode() & 0o7777;
             fs::remove_file(&lock).unwrap();
-            assert_eq!(plan.lock, None);
-            plan.lock = Some(LockFile { path: lock.to_str().unwrap().to_owned(), mode });
+            assert_eq!(plan.left, []);
+            plan.left.push(LeftFile {
+                path: lock.to_str().unwrap().to_owned(),
+                mode,
+                content: String::new(),
+            });
         }
         assert_eq!(plan.installer, "uv");
         assert_eq!(plan.scheme, self.site.scheme);
@@ -232,10 +236,10 @@ fn trees_are_those_of_uv() {
         let plan = world.compare(&["-r", "r.txt"], &[1]);
         let names: Vec<_> = plan.install.iter().map(|d| format!("{} {}", d.name, d.version)).collect();
         assert_eq!(names, ["dep-one 1.0", "dep-two 1.0.post1", "every-thing 1.0"]);
-        assert!(plan.lock.is_some());
+        assert_eq!(plan.left.len(), 1);
         // On what is there already, lock included.
         let plan = world.compare(&["late", "dep-one"], &[]);
-        assert_eq!((plan.install.len(), plan.lock), (1, None));
+        assert_eq!((plan.install.len(), plan.left), (1, vec![]));
         assert_eq!(world.plan(&["late"]).install, []);
         // It brings a file that another one has brought.
         let (plan, before) = (world.plan(&["over"]), world.site.snapshot("over"));

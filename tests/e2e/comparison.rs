@@ -239,6 +239,33 @@ fn the_cache_of_pip_is_only_that() {
     assert_eq!(found, ["root/.cache", "root/.cache/other"]);
 }
 
+#[test]
+fn what_an_installer_prints_ends_alike() {
+    let printed = |path: &str, text: &str| installed(7).with(path, Node::file(text.as_bytes()));
+    let (plain, last) =
+        ("Collecting a\n  2.1 MB/s\nSuccessfully installed a-1\n", "Successfully installed a-1\n");
+    let found = compared(&printed("app/=1", plain), &printed("app/=1", last));
+    found.assert_equal();
+    assert_eq!(found.excused_bytes(Exception::Output), (plain.len() - last.len()) as u64);
+
+    for (path, other) in [
+        ("app/log", last),
+        ("app/=1/x", last),
+        ("app/=1", "Successfully installed a-2\n"),
+        ("app/=1", ""),
+        ("app/=1", "Collecting a\n"),
+    ] {
+        assert_eq!(
+            compared(&printed(path, plain), &printed(path, other)).differences.len(),
+            1,
+            "{path} {other}"
+        );
+    }
+    let other = changed(printed("app/=1", last), "app/=1", |n| n.mode = 0o600);
+    assert_eq!(only(&printed("app/=1", plain), &other), "/app/=1: mode 0644, 0600");
+    assert!(!compared(&printed("app/=1", plain), &installed(7)).differences.is_empty(), "it has to be there");
+}
+
 /// Layers are applied as a runtime does; the builder's own view of the same image is the proof.
 #[test]
 fn trees_are_what_a_container_sees() {

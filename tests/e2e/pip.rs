@@ -244,8 +244,19 @@ cases! {
     no_compile: Either, "RUN pip install --no-cache-dir --no-compile -i @INDEX@ alpha", [], "alpha-tool";
     multi_stage: Assembled, "RUN pip install --no-cache-dir -i @INDEX@ beta\nFROM python:3.11-slim AS other\nCOPY --from=app /usr/local/lib/python3.11/site-packages /site\nFROM app AS app2\nRUN pip install --no-cache-dir -i @INDEX@ delta", [], "python3 -c 'import beta'";
     already_satisfied: Either, "RUN pip install --no-cache-dir -i @INDEX@ beta\nRUN pip install --no-cache-dir -i @INDEX@ 'beta>=1'", [], "python3 -c 'import beta'";
-    /// An unquoted `>=` is a redirect: pip sees `beta`, and a file named `=1.0` appears.
-    a_redirect: Either, "WORKDIR /w\nRUN pip install --no-cache-dir -i @INDEX@ beta>=1.0", [], "test -e /w/=1.0";
+    /// An unquoted `>=` is a redirection: pip sees `beta`, and a file named `=1.0` has what it prints.
+    a_redirection: Assembled, "WORKDIR /w\nRUN pip install --no-cache-dir -i @INDEX@ beta>=1.0", [], "grep -q '^Successfully installed beta-1.5$' /w/=1.0";
+    redirections: Assembled,
+        "WORKDIR /w\nRUN mkdir d && ln -s d l\n\
+         RUN cd l && pip install -i @INDEX@ mixed.case_name>=0.1 ALPHA>=1,!=3 gamma>=0.1 2>/dev/null && pip install -i @INDEX@ ns-one>=2",
+        [], "test -s /w/d/=0.1 && test -e /w/d/=1,!=3 && test ! -s /w/d/=1,!=3 && test -s /w/d/=2";
+    a_quiet_redirection: Assembled, "ENV PIP_QUIET=1\nRUN pip install -i @INDEX@ beta>=1.0", [], "test -e /=1.0 && test ! -s /=1.0";
+    a_redirection_to_what_is_there: AsWritten, "RUN touch /=1.0\nRUN pip install -i @INDEX@ beta>=1.0", [], "test -s /=1.0";
+    a_redirection_into_a_mount: AsWritten,
+        "WORKDIR /w\nRUN --mount=type=tmpfs,target=/w pip install -i @INDEX@ beta>=1.0", [], "test ! -e /w/=1.0";
+    a_redirection_with_nothing_to_install: Either,
+        "RUN pip install -i @INDEX@ beta\nRUN pip install -i @INDEX@ beta>=1.0", [], "grep -q already /=1.0";
+    a_redirection_to_a_log: AsWritten, "RUN pip install -i @INDEX@ beta >/log", [], "grep -q Successfully /log";
     compound: Either, "RUN pip install --no-cache-dir -i @INDEX@ beta && echo done >/done", [], "test -s /done";
     fallback: Either, "RUN pip install --no-cache-dir -i @INDEX@ not-there || pip install --no-cache-dir -i @INDEX@ beta", [], "python3 -c 'import beta'";
     conditional: Either, "COPY r.txt /\nRUN if [ -f /r.txt ]; then pip install --no-cache-dir -i @INDEX@ -r /r.txt; fi", [("r.txt", "beta\n")], "python3 -c 'import beta'";

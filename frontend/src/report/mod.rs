@@ -123,6 +123,9 @@ pub enum Treatment {
         shared: Vec<String>,
         /// How many distributions are together in the tail layer, which isn't shared.
         tail: u32,
+        /// Files that the shell makes of what the installer prints: an unquoted `>=` is a redirection.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        outputs: Vec<String>,
     },
     /// What it asks for was there already, so it was removed.
     Satisfied {
@@ -272,9 +275,10 @@ impl Platform {
         for step in &mut self.steps {
             step.command = shown(&step.command);
             match &mut step.treatment {
-                Treatment::Assembled { shared, .. } => {
+                Treatment::Assembled { shared, outputs, .. } => {
                     shared.sort();
                     shared.dedup();
+                    outputs.iter_mut().for_each(|file| *file = shown(file));
                 }
                 Treatment::Satisfied { reason } | Treatment::AsWritten { reason } => *reason = shown(reason),
             }

@@ -42,14 +42,15 @@ fn example() -> Report {
                     layers: 4,
                     shared: vec!["numpy 1.26.4".into(), "fastapi 0.115.6".into()],
                     tail: 22,
+                    outputs: vec!["/app/=0.30".into()],
                 },
             ),
             StepEntry::new(
                 None,
                 Some(9),
-                "pip install fastapi>=0.115.6",
+                "pip install fastapi >log",
                 Treatment::AsWritten {
-                    reason: "the shell redirects output to the file `=0.115.6` (an unquoted `>`)".into(),
+                    reason: "the shell redirects output to the file `log` (an unquoted `>`)".into(),
                 },
             ),
         ],
@@ -76,8 +77,9 @@ linux/amd64, linux/386
     line 5  assembled   pip install --no-cache-dir -i <url> -r requirements.txt (stage builder)
                         24 distributions in 4 layers, 22 of them together in the tail layer
                         own layers: numpy 1.26.4, fastapi 0.115.6
-    line 9  as written  pip install fastapi>=0.115.6
-                        the shell redirects output to the file `=0.115.6` (an unquoted `>`)
+                        the shell reads `>=0.30` as a redirection: no version is asked for
+    line 9  as written  pip install fastapi >log
+                        the shell redirects output to the file `log` (an unquoted `>`)
 ";
     assert_eq!(render(&example()), wanted);
 }
@@ -98,8 +100,8 @@ sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa |
 | Line | Install step | Decision | Details |
 | ---: | --- | --- | --- |
 | 5 | `pip install --no-cache-dir -i <url> -r requirements.txt` (stage builder) | assembled | 24 distributions in 4 layers, \
-22 of them together in the tail layer<br>own layers: numpy 1.26.4, fastapi 0.115.6 |
-| 9 | `pip install fastapi>=0.115.6` | as written | the shell redirects output to the file `=0.115.6` (an unquoted `>`) |
+22 of them together in the tail layer<br>own layers: numpy 1.26.4, fastapi 0.115.6<br>the shell reads `>=0.30` as a redirection: no version is asked for |
+| 9 | `pip install fastapi >log` | as written | the shell redirects output to the file `log` (an unquoted `>`) |
 ";
     assert_eq!(render_markdown(&example()), wanted);
 }
@@ -136,7 +138,7 @@ fn label_is_one_text_for_one_set_of_decisions() {
         shared.reverse();
     }
     assert_eq!(report.to_label(), shuffled.to_label());
-    let platform = r#"{"platform":"linux/386","bases":[{"stage":"builder","image":"python:3.11-slim","line":2,"action":"substituted","by":"python-3.12","by_image":"registry.example.com/bases/python-master:3.12","digest":"sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},{"image":"postgres:16","line":14,"action":"kept","reason":"PostgreSQL is a database: its server, data directory and upgrade path belong to its own image"}],"steps":[{"stage":"builder","line":5,"command":"pip install --no-cache-dir -i <url> -r requirements.txt","treatment":"assembled","distributions":24,"layers":4,"shared":["fastapi 0.115.6","numpy 1.26.4"],"tail":22},{"line":9,"command":"pip install fastapi>=0.115.6","treatment":"as_written","reason":"the shell redirects output to the file `=0.115.6` (an unquoted `>`)"}]}"#;
+    let platform = r#"{"platform":"linux/386","bases":[{"stage":"builder","image":"python:3.11-slim","line":2,"action":"substituted","by":"python-3.12","by_image":"registry.example.com/bases/python-master:3.12","digest":"sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},{"image":"postgres:16","line":14,"action":"kept","reason":"PostgreSQL is a database: its server, data directory and upgrade path belong to its own image"}],"steps":[{"stage":"builder","line":5,"command":"pip install --no-cache-dir -i <url> -r requirements.txt","treatment":"assembled","distributions":24,"layers":4,"shared":["fastapi 0.115.6","numpy 1.26.4"],"tail":22,"outputs":["/app/=0.30"]},{"line":9,"command":"pip install fastapi >log","treatment":"as_written","reason":"the shell redirects output to the file `log` (an unquoted `>`)"}]}"#;
     let other = platform.replace("linux/386", "linux/amd64");
     let wanted = format!(r#"{{"schema_version":1,"plinth":"0.1.0","platforms":[{platform},{other}]}}"#);
     assert_eq!(report.to_label(), wanted);

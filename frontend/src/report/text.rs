@@ -106,8 +106,10 @@ pub(super) fn base_rows(platform: &Platform) -> Vec<Row> {
 pub(super) fn step_rows(platform: &Platform) -> Vec<Row> {
     let row = |step: &super::StepEntry| {
         let (verb, role, details) = match &step.treatment {
-            Treatment::Assembled { distributions, layers, shared, tail } => {
-                ("assembled", Role::Rewritten, assembled(*distributions, *layers, shared, *tail))
+            Treatment::Assembled { distributions, layers, shared, tail, outputs } => {
+                let mut details = assembled(*distributions, *layers, shared, *tail);
+                details.extend(outputs.iter().map(|file| redirected(file)));
+                ("assembled", Role::Rewritten, details)
             }
             Treatment::Satisfied { reason } => ("satisfied", Role::Rewritten, vec![reason.clone()]),
             Treatment::AsWritten { reason } => ("as written", Role::Refused, vec![reason.clone()]),
@@ -128,6 +130,11 @@ fn assembled(distributions: u32, layers: u32, shared: &[String], tail: u32) -> V
         details.push(format!("own layers: {}", shared.join(", ")));
     }
     details
+}
+
+fn redirected(file: &str) -> String {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    format!("the shell reads `>{name}` as a redirection: no version is asked for")
 }
 
 struct Page<'a> {

@@ -35,6 +35,16 @@ enum Seen {
     Descriptor(String),
 }
 
+/// What a redirection that is understood comes to.
+enum Redirected {
+    /// Standard error goes to nowhere.
+    Silenced,
+    /// Standard output goes to nowhere, or one stream goes where the other does.
+    Elsewhere,
+    /// Standard output goes to this file.
+    Output(String),
+}
+
 /// A token as it stands in the script.
 struct Found<'a> {
     text: &'a str,
@@ -59,10 +69,13 @@ struct Found<'a> {
 /// # use plinth_layers::script::{Install, Node};
 /// let read = |text: &str| script(text, &|_| None, &|program| program == "pip");
 /// let argv = ["pip", "install", "fastapi>=0.115"].map(str::to_owned).to_vec();
-/// assert_eq!(read("pip install 'fastapi>=0.115'").unwrap(), Node::Install(Install { argv, globs: vec![] }));
+/// assert_eq!(read("pip install 'fastapi>=0.115'").unwrap(), Node::Install(Install::new(argv)));
+/// // Without quotes, it is a redirection.
+/// let argv = ["pip", "install", "fastapi"].map(str::to_owned).to_vec();
+/// let outputs = vec!["=0.115".to_owned()];
 /// assert_eq!(
-///     read("pip install fastapi>=0.115").unwrap_err().to_string(),
-///     "the shell redirects output to the file `=0.115` (an unquoted `>`)"
+///     read("pip install fastapi>=0.115").unwrap(),
+///     Node::Install(Install { outputs, ..Install::new(argv) })
 /// );
 /// ```
 pub fn script(
@@ -368,7 +381,7 @@ impl Reader<'_> {
         let name = simple.word_or_name.as_ref().ok_or(NotSimple::Nothing)?;
         let mut words = vec![name.value.as_str()];
         self.text(&name.value);
-        let mut redirected = None;
+        let (mut outputs, mut refused, mut first, mut elsewhere) = (Vec::new(), None, None, false);
         for item in simple.suffix.iter().flat_map(|suffix| &suffix.0) {
             match item {
                 CommandPrefixOrSuffixItem::Word(word)
@@ -377,8 +390,15 @@ impl Reader<'_> {
                     words.push(&word.value);
                 }
                 CommandPrefixOrSuffixItem::IoRedirect(redirect) => {
-                    if let Err(reason) = self.redirect(redirect) {
-                        redirected.get_or_insert(reason);
+                    match self.redirect(redirect) {
+                        Ok(Redirected::Silenced) => {}
+                        Ok(Redirected::Output(file)) => {
+                            first.get_or_insert_with(|| self.not_redirected(redirect));
+                            outputs.push(file);
+                        }
+                        // Fine, but not together with a file.
+                        Ok(Redirected::Elsewhere) => elsewhere = true,
+                        Err(reason) => refused = refused.or(Some(reason)),
                     }
                 }
                 CommandPrefixOrSuffixItem::ProcessSubstitution(..) => {
@@ -386,14 +406,18 @@ impl Reader<'_> {
                 }
             }
         }
-        if let Some(reason) = redirected {
+        if let Some(reason) = refused.or_else(|| first.clone().filter(|_| elsewhere)) {
             return Err(reason);
         }
-        self.meaning(&words, is_installer)
+        match (self.meaning(&words, is_installer)?, first) {
+            (Node::Install(install), _) => Ok(Node::Install(Install { outputs, ..install })),
+            (_, Some(reason)) => Err(reason),
+            (node, None) => Ok(node),
+        }
     }
 
-    /// A redirection that leaves no trace: to nowhere, or from one stream to another.
-    fn redirect(&mut self, redirect: &IoRedirect) -> Result<(), NotSimple> {
+    /// A redirection that is understood: to nowhere, from one stream to another, or what an unquoted `>=` comes to.
+    fn redirect(&mut self, redirect: &IoRedirect) -> Result<Redirected, NotSimple> {
         let IoRedirect::File(descriptor, kind, target) = redirect else {
             return Err(self.not_redirected(redirect));
         };
@@ -401,24 +425,34 @@ impl Reader<'_> {
             self.seen.push(Seen::Descriptor(descriptor.to_string()));
         }
         let stream = matches!(descriptor, None | Some(1 | 2));
-        let (operator, word, harmless) = match (kind, target) {
+        let silenced = |file: &str| match descriptor {
+            Some(2) if file == "/dev/null" => Some(Redirected::Silenced),
+            None | Some(1) if file == "/dev/null" => Some(Redirected::Elsewhere),
+            _ => None,
+        };
+        let (operator, word, meaning) = match (kind, target) {
             (IoFileRedirectKind::Write, IoFileRedirectTarget::Filename(file)) => {
-                (">", file.value.clone(), stream && file.value == "/dev/null")
+                let output = || {
+                    let output = descriptor.is_none() && is_version(&file.value);
+                    output.then(|| Redirected::Output(file.value.clone()))
+                };
+                (">", file.value.clone(), silenced(&file.value).or_else(output))
             }
             (IoFileRedirectKind::Append, IoFileRedirectTarget::Filename(file)) => {
-                (">>", file.value.clone(), stream && file.value == "/dev/null")
+                (">>", file.value.clone(), silenced(&file.value))
             }
             (IoFileRedirectKind::DuplicateOutput, IoFileRedirectTarget::Fd(to)) => {
-                (">&", to.to_string(), stream && matches!(to, 1 | 2))
+                (">&", to.to_string(), (stream && matches!(to, 1 | 2)).then_some(Redirected::Elsewhere))
             }
             (IoFileRedirectKind::DuplicateOutput, IoFileRedirectTarget::Duplicate(to)) => {
-                (">&", to.value.clone(), stream && matches!(to.value.as_str(), "1" | "2"))
+                let known = stream && matches!(to.value.as_str(), "1" | "2");
+                (">&", to.value.clone(), known.then_some(Redirected::Elsewhere))
             }
             _ => return Err(self.not_redirected(redirect)),
         };
         self.text(operator);
         self.text(&word);
-        if harmless { Ok(()) } else { Err(self.not_redirected(redirect)) }
+        meaning.ok_or_else(|| self.not_redirected(redirect))
     }
 
     #[allow(clippy::unused_self)]
@@ -502,7 +536,7 @@ impl Reader<'_> {
         };
         match node {
             Some(node) => Ok(node),
-            None if is_installer(program) => Ok(Node::Install(Install { argv, globs })),
+            None if is_installer(program) => Ok(Node::Install(Install { globs, ..Install::new(argv) })),
             None => self.other(program, None),
         }
     }
@@ -523,6 +557,15 @@ impl Reader<'_> {
         );
         Ok(Node::Other { reason })
     }
+}
+
+/// Whether a file's name is what follows the `>` of a specifier that somebody forgot to quote. No other file is
+/// understood: what an installer prints is not the same in two builds, and of these alone it is certain that nobody
+/// wants to read them.
+fn is_version(file: &str) -> bool {
+    let plain =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b',' | b'=' | b'+' | b'_' | b'-' | b'!');
+    file.starts_with('=') && file.bytes().all(plain)
 }
 
 /// The paths of a forced removal.

@@ -21,10 +21,14 @@ fn command(text: &str) -> Result<Install, String> {
     }
 }
 
-/// Its arguments, if no word is a pattern.
+/// Its arguments, if no word is a pattern and no output goes to a file.
 fn simple_command(text: &str) -> Result<Vec<String>, String> {
-    let install = command(text)?;
-    if install.globs.is_empty() { Ok(install.argv) } else { Err(format!("patterns {:?}", install.globs)) }
+    let Install { argv, globs, outputs } = command(text)?;
+    match (globs.is_empty(), outputs.is_empty()) {
+        (true, true) => Ok(argv),
+        (false, _) => Err(format!("patterns {globs:?}")),
+        (true, false) => Err(format!("outputs {outputs:?}")),
+    }
 }
 
 /// The environment of every test here.
@@ -83,11 +87,18 @@ fn words() {
 #[test]
 fn refusals_name_the_construct() {
     for (script, wanted) in [
-        (
-            "pip install fastapi>=0.115.6",
-            "the shell redirects output to the file `=0.115.6` (an unquoted `>`)",
-        ),
-        ("pip install a>=1 b>=2 && c", "the shell redirects output to the file `=1` (an unquoted `>`)"),
+        ("pip install fastapi>=0.115.6 b>=2,!=3", "outputs [\"=0.115.6\", \"=2,!=3\"]"),
+        ("pip install a>=1 2>/dev/null", "outputs [\"=1\"]"),
+        ("pip install a>=1 2>&1", "the shell redirects output to the file `=1` (an unquoted `>`)"),
+        ("pip install a>=1 >/dev/null", "the shell redirects output to the file `=1` (an unquoted `>`)"),
+        ("pip install a>=$X", "the shell redirects output to the file `=$X` (an unquoted `>`)"),
+        ("pip install a>='1'", "the shell redirects output to the file `='1'` (an unquoted `>`)"),
+        ("pip install a>=1.*", "the shell redirects output to the file `=1.*` (an unquoted `>`)"),
+        ("pip install a>=/b", "the shell redirects output to the file `=/b` (an unquoted `>`)"),
+        ("pip install a>>=1", "the shell redirects output to the file `=1` (an unquoted `>>`)"),
+        ("pip install a 2>=1", "the shell redirects output to the file `=1` (an unquoted `>`)"),
+        ("pip install a>1", "the shell redirects output to the file `1` (an unquoted `>`)"),
+        ("pip install 'a'>=1,<2", "the shell redirects input from the file `2` (an unquoted `<`)"),
         ("pip install 'a'<2", "the shell redirects input from the file `2` (an unquoted `<`)"),
         ("pip install a >> log", "the shell redirects output to the file `log` (an unquoted `>>`)"),
         ("a | b", "the script is a pipeline (an unquoted `|`)"),

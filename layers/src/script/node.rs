@@ -93,6 +93,18 @@ pub struct Install {
     /// begins like that.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub globs: Vec<String>,
+    /// Files that the shell opens for its standard output, in order, in the working directory: what it prints is in
+    /// the last of them, the others are empty. An unquoted `a>=1` gives the file `=1`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<String>,
+}
+
+impl Install {
+    /// A command as it stands.
+    #[must_use]
+    pub fn new(argv: Vec<String>) -> Self {
+        Self { argv, globs: Vec::new(), outputs: Vec::new() }
+    }
 }
 
 /// What `[` asks of a file. A symbolic link is followed.

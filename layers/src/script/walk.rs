@@ -209,6 +209,13 @@ impl<'a> Walker<'a> {
                     return Ok(self.event(|_, _| Ok(true))?);
                 }
                 if self.world.fails(install, &self.cwd)? {
+                    if !install.outputs.is_empty() {
+                        return Err(Refusal(
+                            "an install of its script fails, and the shell makes a file of its output"
+                                .to_owned(),
+                        )
+                        .into());
+                    }
                     self.events.push(false);
                     return Ok(false);
                 }
@@ -315,7 +322,7 @@ mod tests {
     }
 
     fn pip(what: &str) -> Node {
-        Node::Install(Install { argv: vec!["pip".into(), "install".into(), what.into()], globs: Vec::new() })
+        Node::Install(Install::new(vec!["pip".into(), "install".into(), what.into()]))
     }
 
     fn test(path: &str) -> Node {

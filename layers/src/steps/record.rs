@@ -210,13 +210,14 @@ fn assemble(plan: &Plan, root: &Path, metas: &Path) -> Result<Layer, Stop> {
             return refuse(format!("{info} is there already, and nothing removes it"));
         }
     }
-    if let Some(lock) = &plan.lock {
-        if state.node(&lock.path)? != Node::Absent {
-            return refuse(format!("{} is there already", lock.path));
+    for left in &plan.left {
+        if state.node(&left.path)? != Node::Absent {
+            return refuse(format!("{} is there already", left.path));
         }
-        let sha256 = hex::encode(Sha256::digest([]));
-        claim(&mut owners, plan, plan.install.len(), &lock.path, lock.mode, sha256)?;
-        files.insert(lock.path.clone(), Made { content: Vec::new(), mode: lock.mode });
+        let content = left.content.clone().into_bytes();
+        let sha256 = hex::encode(Sha256::digest(&content));
+        claim(&mut owners, plan, plan.install.len(), &left.path, left.mode, sha256)?;
+        files.insert(left.path.clone(), Made { content, mode: left.mode });
     }
     if matches!(writer, Writer::Uv) {
         // It depends on the link mode, and on what is there.

@@ -16,7 +16,7 @@ use super::answer::{Answer, Change};
 use super::{is_known, parse_pylock, state};
 use crate::described::Python;
 use crate::pip::{LocalFiles, NotUnderstood, PipCommand, Program, check_environment, read_requirements};
-use crate::resolution::{Distribution, Plan, Scheme};
+use crate::resolution::{Distribution, LeftFile, Plan, Scheme};
 use crate::said::in_one_line;
 
 /// The program that describes an interpreter.
@@ -120,7 +120,7 @@ pub fn plan(
         install,
         remove: Vec::new(),
         satisfied: Vec::new(),
-        lock,
+        left: lock.into_iter().collect(),
     })
 }
 
@@ -306,7 +306,7 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
 
 /// The lock file that uv would leave, if it isn't there yet: in a virtual environment's directory, or in `/tmp` under
 /// a name that the dry run has just used. Its mode differs from release to release, and is that of every lock of uv's.
-fn lock_file(run: &Run<'_>, facts: &Described) -> Result<Option<crate::resolution::LockFile>, Problem> {
+fn lock_file(run: &Run<'_>, facts: &Described) -> Result<Option<LeftFile>, Problem> {
     let mode = |path: &Path| fs::metadata(path).map(|meta| meta.permissions().mode() & 0o7777);
     let path = if facts.is_virtual {
         format!("{}/.lock", facts.prefix)
@@ -327,7 +327,7 @@ fn lock_file(run: &Run<'_>, facts: &Described) -> Result<Option<crate::resolutio
     };
     match fs::symlink_metadata(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Ok(Some(crate::resolution::LockFile { path, mode }))
+            Ok(Some(LeftFile { path, mode, content: String::new() }))
         }
         Ok(meta) if meta.is_file() && meta.len() == 0 && meta.permissions().mode() & 0o7777 == mode => {
             Ok(None)

@@ -121,6 +121,7 @@ impl Venv {
             argv: argv.iter().map(|text| (*text).to_owned()).collect(),
             env: self.env.clone(),
             cwd: self.app(),
+            outputs: Vec::new(),
         }
     }
 

@@ -281,7 +281,7 @@ impl Site {
             install: wheels.iter().map(|w| distribution(w)).collect(),
             remove: remove.iter().map(removal).collect(),
             satisfied: Vec::new(),
-            lock: None,
+            left: Vec::new(),
         }
     }
 

@@ -21,11 +21,14 @@ pub(crate) enum Exception {
     StrayByteCode,
     /// Pip's download cache below the home directory: `.cache/pip`, and `.cache` if that held nothing else.
     PipCache,
+    /// What an installer prints, where an unquoted `>=` makes the shell put it in a file: all but its last line.
+    Output,
 }
 
 impl Exception {
     /// All of them.
-    pub(crate) const ALL: [Self; 4] = [Self::Timestamps, Self::ByteCode, Self::StrayByteCode, Self::PipCache];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Timestamps, Self::ByteCode, Self::StrayByteCode, Self::PipCache, Self::Output];
 }
 
 /// What was compared.
@@ -132,6 +135,11 @@ pub(crate) fn compare_trees(sides: &Sides<'_>, exceptions: &[Exception]) -> Comp
                 }
                 fields(&mut out, path, plain, plinth);
                 times(&mut out, path, plain, plinth, excuses(Exception::Timestamps));
+                if excuses(Exception::Output) && is_output(path, plain, plinth) {
+                    let less = plain.size.saturating_sub(plinth.size);
+                    out.excused.push((Exception::Output, path.clone(), less));
+                    continue;
+                }
                 contents(&mut out, sides, path, (plain, plinth), excuses(Exception::ByteCode));
             }
             (None, None) => unreachable!("the path is of one of the trees"),
@@ -288,6 +296,15 @@ fn is_stray(sides: &Sides<'_>, owned: &BTreeSet<String>, path: &str, node: &Node
                 && sides.base.nodes.contains_key(&source)
                 && sides.plain.nodes.contains_key(&source)
         })
+}
+
+/// A file named as the rest of a specifier that differs, except for its last line.
+fn is_output(path: &str, plain: &Node, plinth: &Node) -> bool {
+    let last = |node: &Node| Some(node.text()?.lines().next_back()?.to_owned());
+    path.rsplit('/').next().is_some_and(|name| name.starts_with('='))
+        && plain.content != plinth.content
+        && last(plain)
+            .is_some_and(|line| line.starts_with("Successfully installed ") && last(plinth) == Some(line))
 }
 
 fn in_pip_cache(sides: &Sides<'_>, path: &str) -> bool {

@@ -87,6 +87,7 @@ struct Done {
     alone: Vec<String>,
     tail: Vec<String>,
     removed: Vec<String>,
+    outputs: Vec<String>,
     /// Installs that were come to.
     installs: usize,
 }
@@ -97,15 +98,16 @@ impl Done {
         self.alone.extend(part.alone);
         self.tail.extend(part.tail);
         self.removed.extend(part.removed);
+        self.outputs.extend(part.outputs);
         self.installs += 1;
     }
 
     fn assembled(self, edge: Edge) -> Assembled {
-        let Self { notes, alone, tail, removed, installs, .. } = self;
+        let Self { notes, alone, tail, removed, outputs, installs } = self;
         let treatment = match (notes.len(), installs) {
             (0, 0) => Treatment::Satisfied("its conditions aren't met, so it installs nothing".to_owned()),
             (0, _) => Treatment::Satisfied("everything that it asks for is installed already".to_owned()),
-            (layers, _) => Treatment::Assembled { alone, tail, removed, layers },
+            (layers, _) => Treatment::Assembled { alone, tail, removed, outputs, layers },
         };
         Assembled { edge, notes, treatment }
     }
@@ -124,6 +126,7 @@ struct Part {
     alone: Vec<String>,
     tail: Vec<String>,
     removed: Vec<String>,
+    outputs: Vec<String>,
 }
 
 /// How the script goes on after an install.
@@ -194,15 +197,16 @@ async fn attempt(
     };
     let resolution = site.resolve(rewrite, warm, events)?;
     let Some((plan, found)) = resolve(cx, rewrite, resolution).await? else { return Ok(Came::ToItsEnd) };
-    if let Some(mount) = mount_over_scheme(site.candidate, &plan) {
+    if let Some(mount) = mount_over(site.candidate, &plan) {
         return Err(
             Stop::Refused(format!("the mount at {mount} covers the place that it installs to")).into()
         );
     }
     if plan.install.is_empty() {
         // Nothing to install and nothing to remove: the state before is the state after.
-        let (notes, alone, tail, removed) = Default::default();
-        return Ok(Came::ToAnInstall(Part { edge: site.before, notes, alone, tail, removed }, found));
+        let (notes, alone, tail, removed, outputs) = Default::default();
+        let part = Part { edge: site.before, notes, alone, tail, removed, outputs };
+        return Ok(Came::ToAnInstall(part, found));
     }
 
     let payloads = payloads(rewrite, site, base, &plan, fetch, resolution, warm)?;
@@ -241,7 +245,8 @@ async fn attempt(
     notes.push(LayerNote { created_by: "plinth: install records".to_owned() });
     let edge = ops::merge(rewrite, merged, name.to_owned(), &site.origin)?;
     let (alone, tail) = (alone.iter().map(title).collect(), tail.iter().map(title).collect());
-    Ok(Came::ToAnInstall(Part { edge, notes, alone, tail, removed }, found))
+    let outputs = outputs(site.candidate, &plan);
+    Ok(Came::ToAnInstall(Part { edge, notes, alone, tail, removed, outputs }, found))
 }
 
 /// The image that the state before stands on, and what is in it.
@@ -432,15 +437,23 @@ fn reaches_index_in_its_own_way(candidate: &Candidate) -> bool {
 }
 
 /// A mount of the step that hides, or would take, what the step installs.
-fn mount_over_scheme<'a>(candidate: &'a Candidate, plan: &Plan) -> Option<&'a str> {
-    let scheme = &plan.scheme;
-    let places = [&scheme.purelib, &scheme.platlib, &scheme.scripts, &scheme.headers, &scheme.data];
+fn mount_over<'a>(candidate: &'a Candidate, plan: &Plan) -> Option<&'a str> {
     let covers = |dest: &str| {
         let dest = std::path::Path::new(dest);
-        places.iter().any(|place| std::path::Path::new(place).starts_with(dest) || dest.starts_with(place))
+        plan.places().any(|place| std::path::Path::new(place).starts_with(dest) || dest.starts_with(place))
     };
     let mut mounts = candidate.exec.mounts.iter().enumerate().filter(|(at, _)| *at != candidate.root);
     mounts.find(|(_, mount)| covers(&mount.dest)).map(|(_, mount)| mount.dest.as_str())
+}
+
+/// Of the files that a plan leaves, those that the shell makes of what the installer prints.
+fn outputs(candidate: &Candidate, plan: &Plan) -> Vec<String> {
+    let installs = candidate.script.installs();
+    let named = |path: &str| {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        installs.iter().flat_map(|install| &install.outputs).any(|output| output == name)
+    };
+    plan.left.iter().map(|left| left.path.clone()).filter(|path| named(path)).collect()
 }
 
 /// The first line of an error: the rest is in the build log.

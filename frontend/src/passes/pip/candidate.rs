@@ -72,7 +72,7 @@ pub(super) fn classify(exec: &pb::ExecOp) -> Result<Candidate, NoCandidate> {
                 _ => script,
             }
         }
-        shell::Form::Exec => Node::Install(Install { argv: meta.args.clone(), globs: Vec::new() }),
+        shell::Form::Exec => Node::Install(Install::new(meta.args.clone())),
     };
     let (script, commands) = understood(script)?;
     first(&script).map_err(|refusal| as_written(refusal.to_string()))?;

@@ -72,6 +72,8 @@ pub enum Treatment {
         tail: Vec<String>,
         /// `name version` of what was removed first.
         removed: Vec<String>,
+        /// Files that the shell makes of what installers print.
+        outputs: Vec<String>,
         /// Number of layers.
         layers: usize,
     },

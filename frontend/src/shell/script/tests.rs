@@ -1,6 +1,7 @@
 //! What a tree says is what every shell here does: installs, their directories, their arguments, the final status.
 #![allow(clippy::unwrap_used)]
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,9 @@ fn read(text: &str) -> Result<Node, NotSimple> {
     script(text, &env, &|program| program == "pip")
 }
 
+/// The installs in the order in which a shell comes to them, whether it ends well, and the files of its output, by path.
+type Ran = (Vec<String>, bool, BTreeMap<PathBuf, String>);
+
 /// A directory with some files, and a program `pip` that says what it was asked, and fails if that is `fail`.
 struct Playground(tempfile::TempDir);
 
@@ -32,8 +36,11 @@ impl Playground {
             fs::create_dir(root.join(name)).unwrap();
         }
         let pip = root.join("bin/pip");
-        fs::write(&pip, "#!/bin/sh\nprintf '%s\\0' \"pip $PWD $*\" >>\"$LOG\"\n[ \"$1\" != fail ]\n")
-            .unwrap();
+        fs::write(
+            &pip,
+            "#!/bin/sh\nprintf '%s\\0' \"pip $PWD $*\" >>\"$LOG\"\nprintf said\n[ \"$1\" != fail ]\n",
+        )
+        .unwrap();
         fs::set_permissions(&pip, fs::Permissions::from_mode(0o755)).unwrap();
         std::os::unix::fs::symlink("/bin/rm", root.join("bin/rm")).unwrap();
         for (name, text) in [("cwd/a", "x"), ("cwd/empty", ""), ("cwd/d/b", "x")] {
@@ -46,8 +53,7 @@ impl Playground {
         self.0.path().join("cwd").canonicalize().unwrap()
     }
 
-    /// The installs in the order in which a shell comes to them, and whether it ends well.
-    fn run(&self, shell: &[&str], text: &str) -> (Vec<String>, bool) {
+    fn run(&self, shell: &[&str], text: &str) -> Ran {
         let log = self.0.path().join("log");
         fs::write(&log, "").unwrap();
         let mut command = Command::new(shell[0]);
@@ -55,23 +61,34 @@ impl Playground {
         let status =
             command.env("PATH", self.0.path().join("bin")).current_dir(self.cwd()).output().unwrap().status;
         let done = fs::read_to_string(&log).unwrap();
-        (done.split_terminator('\0').map(|line| line.trim_end().to_owned()).collect(), status.success())
+        let mut outputs = BTreeMap::new();
+        for directory in ["", "d", "d/e"].map(|directory| self.cwd().join(directory)) {
+            for entry in fs::read_dir(&directory).unwrap().map(Result::unwrap) {
+                if entry.file_name().to_str().unwrap().starts_with('=') {
+                    let path = directory.join(entry.file_name());
+                    outputs.insert(path.clone(), fs::read_to_string(&path).unwrap());
+                    fs::remove_file(path).unwrap();
+                }
+            }
+        }
+        let done = done.split_terminator('\0').map(|line| line.trim_end().to_owned()).collect();
+        (done, status.success(), outputs)
     }
 
     /// The same by walking the tree; nothing where the walk comes to something that is not understood.
-    fn walk(&self, node: &Node) -> Option<(Vec<String>, bool)> {
-        let mut files = Files(Vec::new());
+    fn walk(&self, node: &Node) -> Option<Ran> {
+        let mut files = Files::default();
         let mut events = Vec::new();
         loop {
             let asked = walk(node, &self.cwd(), &events, &mut files).ok()?;
             events = asked.events;
             match asked.next {
-                Next::End { success } => return Some((files.0, success)),
+                Next::End { success } => return Some((files.done, success, files.outputs)),
                 Next::Install { install, cwd } => {
                     files.log(&install, &cwd);
                     events.push(true);
                     if !asked.more {
-                        return Some((files.0, true));
+                        return Some((files.done, true, files.outputs));
                     }
                 }
             }
@@ -79,11 +96,20 @@ impl Playground {
     }
 }
 
-struct Files(Vec<String>);
+#[derive(Default)]
+struct Files {
+    done: Vec<String>,
+    outputs: BTreeMap<PathBuf, String>,
+}
 
 impl Files {
     fn log(&mut self, install: &Install, cwd: &Path) {
-        self.0.push(format!("pip {} {}", cwd.display(), install.argv[1..].join(" ")).trim_end().to_owned());
+        let said = format!("pip {} {}", cwd.display(), install.argv[1..].join(" "));
+        self.done.push(said.trim_end().to_owned());
+        if let Some((last, others)) = install.outputs.split_last() {
+            self.outputs.extend(others.iter().map(|name| (cwd.join(name), String::new())));
+            self.outputs.insert(cwd.join(last), "said".to_owned());
+        }
     }
 }
 
@@ -151,6 +177,8 @@ fn steps_of_a_fleet() {
         "set -e; pip a; if [ -f none ]; then pip b; fi; pip c",
         "! pip fail && pip x",
         "pip a || make it",
+        "pip a>=1 b>=2.0,!=2.1 c>=1",
+        "pip a>=1 \\\n    b>=2 \\\n    c && cd d; pip d>= 2>/dev/null",
         "pip a && rm -rf /nowhere/at/all none && pip b",
         ": comment '#' # pip z\npip a",
     ] {
@@ -166,7 +194,8 @@ fn what_is_refused_or_ends_a_walk() {
         ("pip a | tee log", "the script is a pipeline (an unquoted `|`)"),
         ("pip a & pip b", "the script runs a command in the background (an unquoted `&`)"),
         ("pip a > log && pip b", "the shell redirects output to the file `log` (an unquoted `>`)"),
-        ("pip b && pip a>=1", "the shell redirects output to the file `=1` (an unquoted `>`)"),
+        ("pip b && make>=1", "the shell redirects output to the file `=1` (an unquoted `>`)"),
+        ("pip a && echo>=1", "the shell redirects output to the file `=1` (an unquoted `>`)"),
         ("pip a 3>/dev/null", "the shell redirects output to the file `/dev/null` (an unquoted `>`)"),
         ("{ pip a; } 2>/dev/null", "the shell redirects output to the file `/dev/null` (an unquoted `>`)"),
         ("A=1 pip a; pip b", "the script assigns a variable before the command (`A=1`)"),
@@ -177,6 +206,7 @@ fn what_is_refused_or_ends_a_walk() {
     }
     for text in [
         "make && pip a",
+        "pip fail>=1 || true",
         "pip a && rm -rf a",
         "pip a && rm none",
         "pip a && rm -rf ../none",
@@ -230,6 +260,9 @@ fn fragment() -> impl Strategy<Value = &'static str> {
         "pip a 2>/dev/null",
         "pip fail >/dev/null 2>&1",
         "pip a 2 >/dev/null",
+        "pip a>=1 b>=2",
+        "pip a 2>=1",
+        "pip a >=1",
         "pip 2>&1",
         ": x",
     ]);
@@ -268,6 +301,8 @@ fn shaped() -> impl Strategy<Value = String> {
         "echo x",
         "make",
         "pip c 2>/dev/null",
+        "pip d>=1 e>=2 f>=1",
+        "pip g>=3 2>/dev/null",
         "set -e",
         "pip fail >/dev/null 2>&1",
     ])

@@ -50,7 +50,7 @@ pub(super) fn follow(spec: &ResolveSpec, env: Vec<(String, String)>) -> Result<R
             again.then(|| moved(&install, &files.path)).flatten()
         }) {
             Some(reason) => refuse(reason),
-            None => resolve(&Context { argv: install.argv, env, cwd })?,
+            None => resolve(&Context { argv: install.argv, env, cwd, outputs: install.outputs })?,
         },
     };
     Ok(Resolution { events: asked.events, more: asked.more, ..resolution })

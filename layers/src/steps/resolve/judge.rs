@@ -10,13 +10,13 @@ use super::{Error, NoPlan};
 use crate::pip::{Launcher, NotUnderstood, PipCommand, Report};
 use crate::resolution::{Distribution, Plan, Removal};
 
-/// Makes a plan of the answer in `scratch`.
+/// Makes a plan of the answer in `scratch`. Gives too whether pip is told to be quiet.
 pub(super) fn judge(
     command: &PipCommand,
     launcher: &Launcher,
     scratch: &Path,
     ran: &Ran,
-) -> Result<Plan, NoPlan> {
+) -> Result<(Plan, bool), NoPlan> {
     let unresolved = || {
         let why = ran.last_error.as_deref().unwrap_or("no reason given");
         NoPlan::Failed(Error::Unresolved { reason: format!("pip could not resolve it: {why}") })
@@ -45,7 +45,8 @@ pub(super) fn judge(
     let report = Report::parse(&report.ok_or_else(|| NotUnderstood::new("no report from pip"))?)?;
     let install = in_order(&report, &concluded, &described)?;
     let remove = removals(&concluded, &described)?;
-    Ok(Plan {
+    let quiet = command.has("--quiet") || described.config.iter().any(|item| item.key.ends_with(".quiet"));
+    let plan = Plan {
         installer: "pip".to_owned(),
         installer_version: described.pip_version.clone(),
         interpreter: described.python.interpreter(&launcher.interpreter)?,
@@ -53,8 +54,9 @@ pub(super) fn judge(
         install,
         remove,
         satisfied: concluded.satisfied,
-        lock: None,
-    })
+        left: Vec::new(),
+    };
+    Ok((plan, quiet))
 }
 
 /// The report's distributions in the order in which pip would install them.

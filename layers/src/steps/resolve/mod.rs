@@ -13,6 +13,7 @@
 //! answer     what it says
 //! state      what is refused by the state that pip found
 //! judge      the plan that the answer makes
+//! output     the files that the shell makes of what it prints
 //! mounted    what is refused by the mounts of the step
 //! ```
 
@@ -22,6 +23,7 @@ mod before;
 mod follow;
 mod judge;
 mod mounted;
+mod output;
 mod state;
 
 use std::path::{Path, PathBuf};
@@ -73,6 +75,8 @@ pub struct Context {
     pub env: Vec<(String, String)>,
     /// Its working directory, absolute.
     pub cwd: PathBuf,
+    /// Files that the shell makes of its output: see [`crate::script::Install::outputs`].
+    pub outputs: Vec<String>,
 }
 
 /// Resolves the install that a script comes to next in this process's environment, and writes [`Resolution::FILE`] to
@@ -92,7 +96,7 @@ pub fn run(spec: &ResolveSpec, out: &Path) -> Result<(), Error> {
     let resolution = match &resolution.outcome {
         Outcome::Assemble(plan) => {
             let mounts = fs::read_to_string("/proc/self/mountinfo").map_err(failed("read the mounts"))?;
-            mounted(&mounts, &plan.scheme).map_or(resolution, refuse)
+            mounted(&mounts, plan.places()).map_or(resolution, refuse)
         }
         Outcome::Refuse { .. } | Outcome::End { .. } => resolution,
     };
@@ -147,13 +151,17 @@ impl From<uv::Problem> for NoPlan {
 fn plan(context: &Context) -> Result<Plan, NoPlan> {
     match PipCommand::parse(&context.argv) {
         Ok(command) if command.tool == Tool::Uv => {
-            Ok(uv::plan(&command, &context.env, &context.cwd, scratch()?.path())?)
+            let plan = uv::plan(&command, &context.env, &context.cwd, scratch()?.path())?;
+            // It prints to standard error.
+            Ok(output::with(plan, context, String::new())?)
         }
         _ => {
             let (command, launcher) = prepare(context)?;
             let scratch = scratch()?;
             let ran = ask(context, &command, &launcher, scratch.path())?;
-            judge(&command, &launcher, scratch.path(), &ran)
+            let (plan, quiet) = judge(&command, &launcher, scratch.path(), &ran)?;
+            let last = if quiet { String::new() } else { output::last_line(&plan) };
+            Ok(output::with(plan, context, last)?)
         }
     }
 }
