@@ -282,7 +282,8 @@ fn parse(blob: &[u8]) -> Vec<Entry> {
             node.kind = Kind::File;
             node.size = content.len() as u64;
             node.sha256 = hex::encode(Sha256::digest(&content));
-            if node.size <= SMALL || path.ends_with(".pyc") || name == "RECORD" {
+            let looked_into = path.ends_with(".pyc") || name == "RECORD" || name.starts_with('=');
+            if node.size <= SMALL || looked_into {
                 node.content = Some(content.into());
             }
             Change::Put(node)
