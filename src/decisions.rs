@@ -14,6 +14,8 @@ use serde::Serialize;
 pub(crate) struct Counts {
     /// Replaced by assembled layers.
     pub(crate) assembled: usize,
+    /// Copies from other stages that took layers along.
+    pub(crate) carried: usize,
     /// Removed, since what they ask for is there already.
     pub(crate) satisfied: usize,
     /// Run just as they are written.
@@ -28,6 +30,7 @@ impl Counts {
         let summary = Report::from_label(labels.get(LABEL)?).ok()?.summary();
         Some(Self {
             assembled: summary.assembled,
+            carried: summary.carried,
             satisfied: summary.satisfied,
             as_written: summary.as_written,
             substituted: summary.substituted,
@@ -37,8 +40,13 @@ impl Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all =
-            [(self.substituted, 'b'), (self.assembled, 'a'), (self.satisfied, 'r'), (self.as_written, 'w')];
+        let all = [
+            (self.substituted, 'b'),
+            (self.assembled, 'a'),
+            (self.carried, 'c'),
+            (self.satisfied, 'r'),
+            (self.as_written, 'w'),
+        ];
         let parts: Vec<String> = all
             .iter()
             .filter(|(count, _)| *count > 0)

@@ -39,6 +39,9 @@ pub fn platform(id: &str, decisions: &Decisions, steps: &[Step]) -> report::Plat
                 tail: count(tail.len()),
                 outputs: outputs.clone(),
             },
+            Treatment::Carried { alone, layers } => {
+                report::Treatment::Carried { layers: count(*layers), shared: alone.clone() }
+            }
             Treatment::Satisfied(reason) => report::Treatment::Satisfied { reason: reason.clone() },
             Treatment::AsWritten(reason) => report::Treatment::AsWritten { reason: reason.clone() },
             Treatment::Unrelated => return None,

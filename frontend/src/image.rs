@@ -164,7 +164,8 @@ impl ImageConfig {
                 out.push(entry.clone());
                 continue;
             };
-            if !entry["created_by"].as_str().is_some_and(|text| text.starts_with("RUN ")) {
+            let by = entry["created_by"].as_str().unwrap_or_default();
+            if !["RUN ", "COPY "].iter().any(|instruction| by.starts_with(instruction)) {
                 return false;
             }
             for note in notes {
@@ -233,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_history_of_another_shape_is_left_alone() {
-        let original = json!({"history": [{"created_by": "COPY a b"}]});
+        let original = json!({"history": [{"created_by": "ADD a b"}]});
         let mut image = config(original.clone());
         assert!(!image.align_history(&[Some(vec![note("x")])], None));
         assert!(!image.align_history(&[None, None], None));

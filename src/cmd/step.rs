@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use plinth_layers::resolution::{Outcome, Plan, Resolution};
+use plinth_layers::steps::carry::{Carried, Places};
 use plinth_layers::steps::record::Verdict;
 use plinth_layers::steps::resolve::ResolveSpec;
 use plinth_layers::steps::summary::Summary;
@@ -44,6 +45,14 @@ fn dispatch(args: Vec<OsString>) -> Result<ExitCode, Error> {
         ("payload", [spec]) => payload(spec)?,
         ("record", [spec]) => return record(spec, None),
         ("why", [spec]) => return record(spec, Some(Path::new(mounts::STATUS))),
+        ("carry", [spec]) => {
+            steps::carry::carry(&serde_json::from_str(spec)?, copied(), Path::new(mounts::OUT))?;
+        }
+        ("rest", [spec]) => {
+            let carried = std::fs::read(Path::new(mounts::CARRIED).join(Carried::FILE))?;
+            let (spec, carried) = (serde_json::from_str(spec)?, serde_json::from_slice(&carried)?);
+            steps::carry::rest(&spec, copied(), &carried, Path::new(mounts::OUT))?;
+        }
         ("remove", []) => steps::remove::run(&plan()?, Path::new("/"))?,
         _ => return Err(format!("there is no step `{name}` with {} arguments", rest.len()).into()),
     }
@@ -94,6 +103,12 @@ fn record(spec: &str, status: Option<&Path>) -> Result<ExitCode, Error> {
         }
         _ => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// What a COPY copies, and where to.
+fn copied() -> Places<'static> {
+    let [to, from, metas] = ["/", mounts::FROM, mounts::METAS].map(Path::new);
+    Places { to, from, metas }
 }
 
 fn resolution() -> Result<Resolution, Error> {

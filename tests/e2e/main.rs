@@ -15,6 +15,7 @@
 
 mod bad_input;
 mod bases;
+mod carried;
 mod comparison;
 mod definitions;
 mod fleet;

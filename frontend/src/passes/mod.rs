@@ -15,6 +15,8 @@ use crate::error::BuildError;
 pub(crate) enum Stop {
     /// Not shown to be equal: it stays as written, for this reason.
     Refused(String),
+    /// There is nothing in it for the pass.
+    Unrelated,
     /// The build can't go on.
     Failed(BuildError),
 }

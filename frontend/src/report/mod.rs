@@ -127,6 +127,13 @@ pub enum Treatment {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         outputs: Vec<String>,
     },
+    /// A COPY from another stage: the package layers in it came along, and only the rest was copied.
+    Carried {
+        /// How many layers it became, that of the rest included.
+        layers: u32,
+        /// The distributions whose layers came along, each as `name version`.
+        shared: Vec<String>,
+    },
     /// What it asks for was there already, so it was removed.
     Satisfied {
         /// Why that is certain.
@@ -167,6 +174,8 @@ pub struct Summary {
     pub refused: usize,
     /// Steps assembled.
     pub assembled: usize,
+    /// Copies that took layers along.
+    pub carried: usize,
     /// Steps satisfied already.
     pub satisfied: usize,
     /// Steps that ran as written.
@@ -215,7 +224,7 @@ impl Report {
     /// carries the label.
     pub fn rewritten(&self) -> bool {
         let summary = self.summary();
-        summary.substituted + summary.assembled + summary.satisfied > 0
+        summary.substituted + summary.assembled + summary.carried + summary.satisfied > 0
     }
 
     /// How often each thing was done.
@@ -231,6 +240,7 @@ impl Report {
         for step in self.platforms.iter().flat_map(|p| &p.steps) {
             match step.treatment {
                 Treatment::Assembled { .. } => sum.assembled += 1,
+                Treatment::Carried { .. } => sum.carried += 1,
                 Treatment::Satisfied { .. } => sum.satisfied += 1,
                 Treatment::AsWritten { .. } => sum.as_written += 1,
             }
@@ -280,6 +290,7 @@ impl Platform {
                     shared.dedup();
                     outputs.iter_mut().for_each(|file| *file = shown(file));
                 }
+                Treatment::Carried { shared, .. } => shared.sort(),
                 Treatment::Satisfied { reason } | Treatment::AsWritten { reason } => *reason = shown(reason),
             }
         }

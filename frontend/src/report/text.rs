@@ -69,8 +69,12 @@ pub(super) fn headline(sum: Summary) -> String {
         parts.join(", ")
     };
     let bases = list(&[(sum.substituted, "replaced"), (sum.kept, "kept"), (sum.refused, "refused")]);
-    let steps =
-        list(&[(sum.assembled, "assembled"), (sum.satisfied, "satisfied"), (sum.as_written, "as written")]);
+    let steps = list(&[
+        (sum.assembled, "assembled"),
+        (sum.carried, "carried"),
+        (sum.satisfied, "satisfied"),
+        (sum.as_written, "as written"),
+    ]);
     match (bases.is_empty(), steps.is_empty()) {
         (true, true) => "there was nothing to decide".to_owned(),
         (false, true) => format!("base images: {bases}"),
@@ -111,6 +115,7 @@ pub(super) fn step_rows(platform: &Platform) -> Vec<Row> {
                 details.extend(outputs.iter().map(|file| redirected(file)));
                 ("assembled", Role::Rewritten, details)
             }
+            Treatment::Carried { layers, shared } => ("carried", Role::Rewritten, carried(*layers, shared)),
             Treatment::Satisfied { reason } => ("satisfied", Role::Rewritten, vec![reason.clone()]),
             Treatment::AsWritten { reason } => ("as written", Role::Refused, vec![reason.clone()]),
         };
@@ -120,7 +125,6 @@ pub(super) fn step_rows(platform: &Platform) -> Vec<Row> {
 }
 
 fn assembled(distributions: u32, layers: u32, shared: &[String], tail: u32) -> Vec<String> {
-    let count = |n: u32, one: &str| if n == 1 { format!("{n} {one}") } else { format!("{n} {one}s") };
     let mut figures = format!("{} in {}", count(distributions, "distribution"), count(layers, "layer"));
     if tail > 0 {
         figures.push_str(&format!(", {tail} of them together in the tail layer"));
@@ -130,6 +134,14 @@ fn assembled(distributions: u32, layers: u32, shared: &[String], tail: u32) -> V
         details.push(format!("own layers: {}", shared.join(", ")));
     }
     details
+}
+
+fn carried(layers: u32, shared: &[String]) -> Vec<String> {
+    vec![format!("{}, the rest in one", count(layers, "layer")), format!("own layers: {}", shared.join(", "))]
+}
+
+fn count(n: u32, one: &str) -> String {
+    if n == 1 { format!("{n} {one}") } else { format!("{n} {one}s") }
 }
 
 fn redirected(file: &str) -> String {

@@ -12,7 +12,10 @@
 //! | record  | the state before a RUN | `resolution.json`, all meta | record tree, tail, verdict |
 //! | warm    | an image               | its interpreter             | byte code of its modules   |
 //! | remove  | the state before a RUN | `resolution.json`           | its own root               |
+//! | carry   | the state before a COPY| what is copied, meta        | `carried.json`             |
+//! | rest    | the state before a COPY| what is copied, meta        | what no payload brings     |
 
+pub mod carry;
 pub mod fetch;
 pub mod payload;
 pub mod probe;
@@ -50,6 +53,10 @@ pub mod mounts {
     pub const SCRATCH: &str = "/.plinth/scratch";
     /// Byte code of the base's own modules, so that interpreters start faster; may be absent.
     pub const PYCACHE: &str = "/.plinth/pycache";
+    /// The directory that a COPY copies.
+    pub const FROM: &str = "/.plinth/from";
+    /// What `carry` found, for `rest`.
+    pub const CARRIED: &str = "/.plinth/carried";
     /// Facts that a result rests on; nothing reads them there, but the result depends on them.
     pub const EVIDENCE: &str = "/.plinth/evidence";
 }

@@ -396,7 +396,7 @@ pub fn distribution(wheel: &Wheel) -> Distribution {
 }
 
 /// Puts a layer on top of a tree: files replace, directories take the layer's attributes.
-fn overlay(layer: &Path, onto: &Path) {
+pub fn overlay(layer: &Path, onto: &Path) {
     // An archive keeps every attribute, directories included.
     let tar = onto.with_extension("tar");
     output(Command::new("tar").arg("-C").arg(layer).arg("-cf").arg(&tar).arg("."));

@@ -74,7 +74,7 @@ fn services(comparison: &Comparison) -> String {
     format!(
         "Cold build, plain → through plinth, {} at once. Size: compressed bytes, in the total each blob once.\n\
          Left: of these, what pip left behind by chance (byte code, download cache); never counted as saved.\n\
-         Done: b base replaced, a step assembled, r step removed, w step run as written.\n\n{}\n\n{}\n{}",
+         Done: b base replaced, a step assembled, c copy of layers, r step removed, w step run as written.\n\n{}\n\n{}\n{}",
         comparison.jobs,
         text(table),
         stored("plain ", plain),
@@ -257,7 +257,7 @@ mod tests {
         let own = sample::image(&[("master", 60_000_000), ("cm", 2_000_000)]).blobs;
         let master = rounds.master(vec!["r/python-master:3.12".into()], &own, None, Some(9.0));
         let mut services = rounds.services();
-        services[0].steps = Some(Counts { assembled: 2, as_written: 1, substituted: 1, satisfied: 0 });
+        services[0].steps = Some(Counts { assembled: 2, as_written: 1, substituted: 1, ..Counts::default() });
         services[1].name = "a-service-with-a-name-beyond-all-measure".into();
         Comparison {
             schema_version: SCHEMA_VERSION,
@@ -296,7 +296,7 @@ mod tests {
             row.sides.plain.leftover_bytes = 123_456_789;
             row.sides.plain.shared_bytes = 1_234_567_890;
             row.sides.plain.seconds = 1234.5;
-            row.steps = Some(Counts { assembled: 12, as_written: 14, substituted: 3, satisfied: 0 });
+            row.steps = Some(Counts { assembled: 12, as_written: 14, substituted: 3, ..Counts::default() });
         }
         let text = render(&comparison);
         let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
@@ -319,7 +319,7 @@ mod tests {
     const EXPECTED: &str = "
 Cold build, plain → through plinth, 1 at once. Size: compressed bytes, in the total each blob once.
 Left: of these, what pip left behind by chance (byte code, download cache); never counted as saved.
-Done: b base replaced, a step assembled, r step removed, w step run as written.
+Done: b base replaced, a step assembled, c copy of layers, r step removed, w step run as written.
 
 service                      size MB     left MB     shared MB  layers      seconds      done
 api                    151.0 → 106.0  10.0 → 2.0  50.0 → 100.0   2 → 3   40.0 → 8.0  1b 2a 1w

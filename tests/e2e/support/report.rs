@@ -38,6 +38,11 @@ impl Report {
             .collect()
     }
 
+    /// Everything about the steps.
+    pub(crate) fn steps(&self) -> Vec<Value> {
+        self.entries("steps")
+    }
+
     /// Treatments of the steps that install something, in order: `assembled`, `satisfied`, `as_written`.
     pub(crate) fn treatments(&self) -> Vec<String> {
         let installs = |step: &&Value| step["command"].as_str().unwrap().contains("install");

@@ -11,6 +11,7 @@ use plinth_proto::graph::{Edge, OpId, Rewrite};
 
 use super::builder::lacks;
 use super::candidate::Candidate;
+use super::carry::Known;
 use super::foreign::cannot_run;
 use super::ops::{self, Fetch, Payload, Site};
 use super::{Treatment, budget};
@@ -29,6 +30,8 @@ pub(super) struct Assembled {
     pub(super) notes: Vec<LayerNote>,
     /// For the report.
     pub(super) treatment: Treatment,
+    /// Those of its layers that are payloads.
+    pub(super) payloads: Vec<(Payload, Known)>,
 }
 
 /// What the base image of the step offers: an interpreter to compile with, and facts that the result rests on.
@@ -59,15 +62,16 @@ pub(super) async fn run(
     let mut before = inputs[candidate.exec.mounts[candidate.root].input as usize];
     let base = base(cx, rewrite, &tool, before, originals).await?;
     let name = described(rewrite.graph(), step, CUSTOM_NAME).unwrap_or_else(|| "[plinth] install".to_owned());
-    let mut done = Done::default();
+    let (mut made, mut installs) = (Made::default(), 0);
     let mut events = Vec::new();
     loop {
         let origin = origin.clone();
         let mut site = Site { tool: &tool, candidate, inputs: &inputs, before, origin };
         match install(cx, rewrite, &mut site, &base, &events, &name).await? {
-            Came::ToAnInstall(part, found) => {
-                before = part.edge;
-                done.add(part);
+            Came::ToAnInstall(after, next, found) => {
+                before = after;
+                made.add(next);
+                installs += 1;
                 if !found.more {
                     break;
                 }
@@ -77,56 +81,58 @@ pub(super) async fn run(
             Came::ToItsEnd => break,
         }
     }
-    Ok(done.assembled(before))
+    let treatment = made.treatment(installs);
+    Ok(Assembled { edge: before, notes: made.notes, treatment, payloads: made.payloads })
 }
 
-/// What all installs of a step have come to.
+/// What the installs of a step have come to so far.
 #[derive(Default)]
-struct Done {
+struct Made {
+    /// Its layers, for the history.
     notes: Vec<LayerNote>,
+    /// `name version` of the wheels with a layer of their own.
     alone: Vec<String>,
+    /// `name version` of the wheels of tail layers.
     tail: Vec<String>,
+    /// `name version` of what was removed first.
     removed: Vec<String>,
+    /// Files that the shell makes of what installers print.
     outputs: Vec<String>,
-    /// Installs that were come to.
-    installs: usize,
+    /// The payloads that are a layer of their own.
+    payloads: Vec<(Payload, Known)>,
 }
 
-impl Done {
-    fn add(&mut self, part: Part) {
-        self.notes.extend(part.notes);
-        self.alone.extend(part.alone);
-        self.tail.extend(part.tail);
-        self.removed.extend(part.removed);
-        self.outputs.extend(part.outputs);
-        self.installs += 1;
+impl Made {
+    fn add(&mut self, next: Self) {
+        self.notes.extend(next.notes);
+        self.alone.extend(next.alone);
+        self.tail.extend(next.tail);
+        self.removed.extend(next.removed);
+        self.outputs.extend(next.outputs);
+        self.payloads.extend(next.payloads);
     }
 
-    fn assembled(self, edge: Edge) -> Assembled {
-        let Self { notes, alone, tail, removed, outputs, installs } = self;
-        let treatment = match (notes.len(), installs) {
+    fn treatment(&self, installs: usize) -> Treatment {
+        let Self { notes, alone, tail, removed, outputs, .. } = self;
+        match (notes.len(), installs) {
             (0, 0) => Treatment::Satisfied("its conditions aren't met, so it installs nothing".to_owned()),
             (0, _) => Treatment::Satisfied("everything that it asks for is installed already".to_owned()),
-            (layers, _) => Treatment::Assembled { alone, tail, removed, outputs, layers },
-        };
-        Assembled { edge, notes, treatment }
+            (layers, _) => Treatment::Assembled {
+                alone: alone.clone(),
+                tail: tail.clone(),
+                removed: removed.clone(),
+                outputs: outputs.clone(),
+                layers,
+            },
+        }
     }
 }
 
 /// Where a walk through the script came to.
 enum Came {
-    ToAnInstall(Part, Found),
+    /// To an install, which gives this state.
+    ToAnInstall(Edge, Made, Found),
     ToItsEnd,
-}
-
-/// What one install has come to.
-struct Part {
-    edge: Edge,
-    notes: Vec<LayerNote>,
-    alone: Vec<String>,
-    tail: Vec<String>,
-    removed: Vec<String>,
-    outputs: Vec<String>,
 }
 
 /// How the script goes on after an install.
@@ -204,9 +210,7 @@ async fn attempt(
     }
     if plan.install.is_empty() {
         // Nothing to install and nothing to remove: the state before is the state after.
-        let (notes, alone, tail, removed, outputs) = Default::default();
-        let part = Part { edge: site.before, notes, alone, tail, removed, outputs };
-        return Ok(Came::ToAnInstall(part, found));
+        return Ok(Came::ToAnInstall(site.before, Made::default(), found));
     }
 
     let payloads = payloads(rewrite, site, base, &plan, fetch, resolution, warm)?;
@@ -231,7 +235,10 @@ async fn attempt(
     check(cx, rewrite, record).await?;
 
     let title = |i: &usize| format!("{} {}", plan.install[*i].name, plan.install[*i].version);
+    let mut layers = Vec::new();
     for i in &alone {
+        let libraries = [plan.scheme.purelib.clone(), plan.scheme.platlib.clone()];
+        layers.push((payloads[*i], Known { title: title(i), bytes: bytes[*i], libraries }));
         merged.push(payloads[*i].tree);
         notes.push(LayerNote { created_by: format!("plinth: {}", title(i)) });
     }
@@ -246,7 +253,7 @@ async fn attempt(
     let edge = ops::merge(rewrite, merged, name.to_owned(), &site.origin)?;
     let (alone, tail) = (alone.iter().map(title).collect(), tail.iter().map(title).collect());
     let outputs = outputs(site.candidate, &plan);
-    Ok(Came::ToAnInstall(Part { edge, notes, alone, tail, removed, outputs }, found))
+    Ok(Came::ToAnInstall(edge, Made { notes, alone, tail, removed, outputs, payloads: layers }, found))
 }
 
 /// The image that the state before stands on, and what is in it.
@@ -403,7 +410,7 @@ async fn check(cx: &Context, rewrite: &mut Rewrite, record: ops::Record) -> Resu
 }
 
 /// Layers below and above the step that the budget has to leave room for.
-async fn layers_below(cx: &Context, rewrite: &Rewrite, before: Edge) -> usize {
+pub(super) async fn layers_below(cx: &Context, rewrite: &Rewrite, before: Edge) -> usize {
     /// What comes after the step can't be known here: later stages build on this one.
     const ABOVE: usize = 20;
     let (end, operations) = chain(rewrite.graph(), before);
@@ -457,6 +464,6 @@ fn outputs(candidate: &Candidate, plan: &Plan) -> Vec<String> {
 }
 
 /// The first line of an error: the rest is in the build log.
-fn one_line(error: &BuildError) -> String {
+pub(super) fn one_line(error: &BuildError) -> String {
     error.message().lines().next().unwrap_or_default().to_owned()
 }

@@ -7,12 +7,14 @@
 //! ops         the operations that take its place
 //! budget      which wheels get a layer of their own
 //! assemble    one step: resolve, payloads, record, merge
+//! carry       a COPY from another stage takes payloads along
 //! ```
 
 mod assemble;
 mod budget;
 mod builder;
 mod candidate;
+mod carry;
 mod foreign;
 mod ops;
 
@@ -44,11 +46,11 @@ pub struct Outcome {
     pub root: Edge,
     /// For each step, by its operation in the graph that was given: the layers that took its place.
     pub layers: HashMap<OpId, Vec<LayerNote>>,
-    /// One entry for each RUN, in the order of the graph.
+    /// One entry for each RUN, and for each COPY that could take layers along, in the order of the graph.
     pub steps: Vec<Step>,
 }
 
-/// What was done to one RUN.
+/// What was done to one RUN or COPY.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// Its line in the Dockerfile.
@@ -77,6 +79,13 @@ pub enum Treatment {
         /// Number of layers.
         layers: usize,
     },
+    /// A COPY whose files are layers of another stage, as far as these are there whole.
+    Carried {
+        /// `name version` of the wheels whose layers it takes along.
+        alone: Vec<String>,
+        /// Number of layers.
+        layers: usize,
+    },
     /// Nothing was left to install, and why.
     Satisfied(String),
     /// Runs as written.
@@ -98,36 +107,43 @@ pub async fn run(
     let mut rewrite = Rewrite::from_edge(graph, root);
     let mut layers = HashMap::new();
     let mut steps = Vec::new();
-    let runs: Vec<OpId> = rewrite
-        .steps()
-        .into_iter()
-        .filter(|op| described(rewrite.graph(), *op, COMMAND).is_some_and(|c| is_run(&c)))
-        .collect();
     let cache_named_at = rewrite
         .steps()
         .into_iter()
         .find(|op| names_cache(rewrite.graph()[*op].op()))
         .map(|op| line(rewrite.graph(), op));
-    for step in runs {
-        let Some(pb::op::Op::Exec(exec)) = &rewrite.graph()[step].op().op else { continue };
-        let command = described(rewrite.graph(), step, COMMAND).unwrap_or_default();
+    let mut known = HashMap::new();
+    for step in rewrite.steps() {
+        let Some(command) = instruction(rewrite.graph(), step) else { continue };
         let line = line(rewrite.graph(), step);
-        let treatment = match classify(exec) {
-            Err(NoCandidate::Unrelated) => Treatment::Unrelated,
-            Err(NoCandidate::AsWritten(reason)) => Treatment::AsWritten(reason),
-            Ok(candidate) if candidate.leaves_cache && cache_named_at.is_some() => {
-                let at = cache_named_at.flatten().map(|line| format!(" (line {line})")).unwrap_or_default();
-                Treatment::AsWritten(format!("the build uses the download cache that it leaves{at}"))
-            }
-            Ok(candidate) => match assemble::run(cx, &mut rewrite, step, &candidate, originals).await {
-                Ok(Assembled { edge, notes, treatment }) => {
-                    rewrite.replace(step.output(0), edge)?;
-                    layers.insert(step, notes);
-                    treatment
+        let done = match &rewrite.graph()[step].op().op {
+            Some(pb::op::Op::Exec(exec)) if is(&command, "RUN") => match classify(exec) {
+                Err(NoCandidate::Unrelated) => Err(Stop::Unrelated),
+                Err(NoCandidate::AsWritten(reason)) => Err(Stop::Refused(reason)),
+                Ok(candidate) if candidate.leaves_cache && cache_named_at.is_some() => {
+                    let at =
+                        cache_named_at.flatten().map(|line| format!(" (line {line})")).unwrap_or_default();
+                    Err(Stop::Refused(format!("the build uses the download cache that it leaves{at}")))
                 }
-                Err(Stop::Refused(reason)) => Treatment::AsWritten(reason),
-                Err(Stop::Failed(error)) => return Err(error),
+                Ok(candidate) => assemble::run(cx, &mut rewrite, step, &candidate, originals).await,
             },
+            Some(pb::op::Op::File(file)) if is(&command, "COPY") => match carry::copied(file) {
+                Some(copied) => carry::run(cx, &mut rewrite, step, &copied, &known).await,
+                None => continue,
+            },
+            _ => continue,
+        };
+        let treatment = match done {
+            Ok(Assembled { edge, notes, treatment, payloads }) => {
+                rewrite.replace(step.output(0), edge)?;
+                layers.insert(step, notes);
+                known.extend(payloads.into_iter().map(|(payload, what)| (payload.tree, (payload, what))));
+                treatment
+            }
+            Err(Stop::Unrelated) if is(&command, "COPY") => continue,
+            Err(Stop::Unrelated) => Treatment::Unrelated,
+            Err(Stop::Refused(reason)) => Treatment::AsWritten(reason),
+            Err(Stop::Failed(error)) => return Err(error),
         };
         let stage = described(rewrite.graph(), step, CUSTOM_NAME).and_then(|name| stage(&name));
         steps.push(Step { line, stage, command, treatment });
@@ -136,9 +152,18 @@ pub async fn run(
     Ok(Outcome { graph, root, layers, steps })
 }
 
-fn is_run(command: &str) -> bool {
-    command.get(..3).is_some_and(|word| word.eq_ignore_ascii_case("run"))
-        && command[3..].starts_with(|c: char| c.is_whitespace() || c == '<' || c == '[')
+/// The instruction that an operation comes from. Of a COPY only the name tells.
+fn instruction(graph: &Graph, op: OpId) -> Option<String> {
+    described(graph, op, COMMAND).or_else(|| {
+        let name = described(graph, op, CUSTOM_NAME)?;
+        Some(name.strip_prefix('[')?.split_once("] ")?.1.to_owned())
+    })
+}
+
+/// Whether a command is this instruction.
+fn is(command: &str, instruction: &str) -> bool {
+    command.get(..instruction.len()).is_some_and(|word| word.eq_ignore_ascii_case(instruction))
+        && command[instruction.len()..].starts_with(|c: char| c.is_whitespace() || c == '<' || c == '[')
 }
 
 /// The stage in a vertex name of the Dockerfile frontend: `[platform stage i/n] …`, platform and stage only if the

@@ -1,0 +1,195 @@
+//! `plinth step carry` and `plinth step rest`: a COPY of a directory from another stage with package layers in it.
+//!
+//! Where the directory has the files of a payload just as the payload's layer has them, that layer can be merged as it
+//! is, and only what is left has to be copied. `carry` says which payloads these are, `rest` copies the others. Both run
+//! in the state that is copied to, since that can object: a link on the way, a file where a directory goes.
+//!
+//! What a COPY leaves is what BuildKit's `FileActionCopy` does: owners, modes, times and links are the source's, for
+//! directories that are there already too, except for the one that is copied to.
+//!
+//! ```text
+//! tree       what is copied
+//! whole      which payloads are in it
+//! place      what the state that is copied to says
+//! ```
+
+mod place;
+mod tree;
+mod whole;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{lchown, symlink};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use self::tree::{Kind, Tree};
+use super::probe::write_fixed;
+use crate::tree::LAYOUT;
+use crate::tree::fs::{self as tree_fs, Attributes, Context as _, IoError, inside, mtime};
+use crate::tree::state::{Node, State};
+use crate::wheel::{PayloadMeta, name};
+
+/// What is copied, and what may be in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CarrySpec {
+    /// Layout version: [`crate::tree::LAYOUT`].
+    pub layout: u32,
+    /// The directory that is copied, and where it goes: an absolute path without `.`, `..` and trailing `/`.
+    pub path: String,
+    /// How many payloads there are to look for.
+    pub payloads: usize,
+}
+
+/// What the directory has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Carried {
+    /// These payloads, whole and unchanged.
+    Whole {
+        /// By their number, ascending.
+        payloads: Vec<usize>,
+    },
+    /// The COPY must run as written.
+    Refused {
+        /// One sentence for the report.
+        reason: String,
+    },
+}
+
+impl Carried {
+    /// Name of the file in the output directory of `plinth step carry`.
+    pub const FILE: &str = "carried.json";
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The inputs do not belong together.
+    #[error("bad specification of what is copied: {0}")]
+    Spec(String),
+    /// The file system.
+    #[error(transparent)]
+    Io(#[from] IoError),
+    /// The answer can't be written.
+    #[error("write what is carried: {0}")]
+    Write(#[from] io::Error),
+}
+
+/// Where the directories are that both steps read.
+#[derive(Clone, Copy, Debug)]
+pub struct Places<'a> {
+    /// The state that is copied to.
+    pub to: &'a Path,
+    /// The directory that is copied.
+    pub from: &'a Path,
+    /// `N/` for each payload: what [`super::payload::run`] said of it.
+    pub metas: &'a Path,
+}
+
+/// Finds out which payloads the directory has, and writes [`Carried::FILE`] to `out`.
+///
+/// # Errors
+/// See [`Error`]; a refusal is an answer.
+pub fn carry(spec: &CarrySpec, places: Places<'_>, out: &Path) -> Result<(), Error> {
+    let carried = decide(spec, places)?;
+    let mut text = serde_json::to_vec(&carried).map_err(io::Error::from)?;
+    text.push(b'\n');
+    Ok(write_fixed(&out.join(Carried::FILE), &text)?)
+}
+
+fn decide(spec: &CarrySpec, places: Places<'_>) -> Result<Carried, Error> {
+    let refused = |reason| Ok(Carried::Refused { reason });
+    let tree = match Tree::read(places.from, &spec.path)? {
+        Ok(tree) => tree,
+        Err(reason) => return refused(reason),
+    };
+    let payloads = whole::whole(&tree, places.from, &metas(spec, places.metas)?)?;
+    match place::objection(&State::new(places.to), &tree)? {
+        // Nothing comes along anyway.
+        _ if payloads.is_empty() => {}
+        Some(reason) => return refused(reason),
+        None => {}
+    }
+    Ok(Carried::Whole { payloads })
+}
+
+/// Copies what the payloads don't bring to `out`.
+///
+/// # Errors
+/// See [`Error`].
+pub fn rest(spec: &CarrySpec, places: Places<'_>, carried: &Carried, out: &Path) -> Result<(), Error> {
+    let Carried::Whole { payloads } = carried else {
+        return Err(Error::Spec("nothing is carried".to_owned()));
+    };
+    let tree = Tree::read(places.from, &spec.path)?.map_err(Error::Spec)?;
+    let metas = metas(spec, places.metas)?;
+    let mut taken = BTreeSet::new();
+    for index in payloads {
+        let meta = metas.get(*index).ok_or_else(|| Error::Spec(format!("there is no payload {index}")))?;
+        taken.extend(meta.tree_files().map(|(path, ..)| path));
+    }
+    for (path, entry) in &tree.entries {
+        let (source, target) = (tree.real(places.from, path), inside(out, path));
+        match &entry.kind {
+            Kind::Directory => fs::create_dir_all(&target).context("create the directory", &target)?,
+            Kind::File if taken.contains(path.as_str()) => {}
+            Kind::File => copy(&source, &target, entry.attributes)?,
+            Kind::Link(to) => {
+                symlink(to, &target).context("create the link", &target)?;
+                let Attributes { uid, gid, .. } = entry.attributes;
+                lchown(&target, Some(uid), Some(gid)).context("change the owner of", &target)?;
+            }
+        }
+    }
+    settle(&tree, &State::new(places.to), out)
+}
+
+fn metas(spec: &CarrySpec, metas: &Path) -> Result<Vec<PayloadMeta>, Error> {
+    if spec.layout != LAYOUT {
+        return Err(Error::Spec(format!("layout {} is not {LAYOUT}, the one of this release", spec.layout)));
+    }
+    let read = |index: usize| {
+        let path: PathBuf = metas.join(index.to_string()).join(PayloadMeta::FILE);
+        let bytes = fs::read(&path).context("read", &path)?;
+        serde_json::from_slice(&bytes).map_err(|e| Error::Spec(format!("{}: {e}", path.display())))
+    };
+    (0..spec.payloads).map(read).collect()
+}
+
+fn copy(source: &Path, target: &Path, attributes: Attributes) -> Result<(), IoError> {
+    let mut input = fs::File::open(source).context("open", source)?;
+    let mut output = tree_fs::create(target)?;
+    io::copy(&mut input, &mut output).context("copy", source)?;
+    tree_fs::settle(&output, target, attributes)
+}
+
+/// Gives every directory its attributes, a child before its parent.
+fn settle(tree: &Tree, state: &State, out: &Path) -> Result<(), Error> {
+    let spec = |reason: String| Error::Spec(format!("{reason} is in the way"));
+    let existing = state.ancestors(&format!("{}/x", tree.path))?.map_err(spec)?;
+    for (path, entry) in tree.entries.iter().rev().filter(|(_, entry)| entry.kind == Kind::Directory) {
+        let attributes = match existing.get(path) {
+            // The one that is copied to keeps what it has; its time is the source's all the same.
+            Some(there) if *path == tree.path => Attributes { mtime: entry.attributes.mtime, ..*there },
+            _ => entry.attributes,
+        };
+        tree_fs::set(&inside(out, path), attributes)?;
+    }
+    let copied_to_is_new = state.node(&tree.path)? == Node::Absent;
+    // The nearest one gets a new entry.
+    let mut changes = copied_to_is_new;
+    for ancestor in name::ancestors(&tree.path) {
+        let attributes = match existing.get(ancestor) {
+            Some(there) if std::mem::take(&mut changes) => Attributes { mtime: mtime(), ..*there },
+            Some(there) => *there,
+            None => Attributes::canonical(0o755),
+        };
+        tree_fs::set(&inside(out, ancestor), attributes)?;
+    }
+    tree_fs::set(out, Attributes::canonical(0o755))?;
+    Ok(())
+}

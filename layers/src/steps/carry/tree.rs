@@ -1,0 +1,96 @@
+//! What is copied.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::tree::fs::{self as tree_fs, Attributes, Context as _, IoError};
+
+/// What an entry is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Directory,
+    File,
+    /// To this.
+    Link(PathBuf),
+}
+
+/// An entry of the directory.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) kind: Kind,
+    pub(super) attributes: Attributes,
+}
+
+/// A directory with everything in it.
+#[derive(Debug)]
+pub(super) struct Tree {
+    /// Where it goes: an absolute path.
+    pub(super) path: String,
+    /// By absolute path, the directory itself among them.
+    pub(super) entries: BTreeMap<String, Entry>,
+}
+
+impl Tree {
+    /// Reads the directory `from`, which goes to `path`. The inner error says why it can't be copied entry by entry.
+    pub(super) fn read(from: &Path, path: &str) -> Result<Result<Self, String>, IoError> {
+        let mut tree = Self { path: path.to_owned(), entries: BTreeMap::new() };
+        let read = tree.add(from, path)?;
+        Ok(match read {
+            Ok(()) if tree.entries.get(path).is_some_and(|entry| entry.kind == Kind::Directory) => Ok(tree),
+            Ok(()) => Err(format!("{path} is no directory")),
+            Err(reason) => Err(reason),
+        })
+    }
+
+    /// Where an entry is in the directory that was read.
+    pub(super) fn real(&self, from: &Path, path: &str) -> PathBuf {
+        from.join(path.strip_prefix(&self.path).unwrap_or_default().trim_start_matches('/'))
+    }
+
+    fn add(&mut self, real: &Path, path: &str) -> Result<Result<(), String>, IoError> {
+        let meta = fs::symlink_metadata(real).context("look at", real)?;
+        let kind = if meta.is_dir() {
+            Kind::Directory
+        } else if meta.is_file() {
+            Kind::File
+        } else if meta.is_symlink() {
+            Kind::Link(fs::read_link(real).context("read the link", real)?)
+        } else {
+            return Ok(Err(format!("{path} is a special file")));
+        };
+        if has_xattrs(real)? {
+            return Ok(Err(format!("{path} has extended attributes")));
+        }
+        let descend = kind == Kind::Directory;
+        self.entries.insert(path.to_owned(), Entry { kind, attributes: Attributes::of(&meta) });
+        if descend {
+            for (name, _) in tree_fs::list(real)? {
+                let Some(text) = name.to_str() else {
+                    return Ok(Err(format!("{path} has a name in it that is not UTF-8")));
+                };
+                if let Err(reason) = self.add(&real.join(&name), &format!("{path}/{text}"))? {
+                    return Ok(Err(reason));
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+}
+
+/// Whether a file, directory or link has extended attributes; links are not followed. What an overlay file system notes
+/// for itself is none of the image's.
+pub(super) fn has_xattrs(path: &Path) -> Result<bool, IoError> {
+    // The kernel's own limit for all names together.
+    let mut names = [0_u8; 64 * 1024];
+    let length = match rustix::fs::llistxattr(path, &mut names[..]) {
+        Ok(length) => length,
+        // A file system that has none.
+        Err(rustix::io::Errno::NOTSUP) => 0,
+        Err(errno) => {
+            return Err(std::io::Error::from(errno)).context("list the extended attributes of", path);
+        }
+    };
+    let mut names = names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    Ok(names.any(|name| !name.starts_with(b"trusted.overlay.") && !name.starts_with(b"user.overlay.")))
+}

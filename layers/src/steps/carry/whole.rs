@@ -1,0 +1,71 @@
+//! Which payloads a directory has, whole and unchanged.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::num::NonZero;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use sha2::{Digest, Sha256};
+
+use super::tree::{Kind, Tree};
+use crate::tree::fs::{Attributes, Context as _, IoError};
+use crate::wheel::PayloadMeta;
+
+/// The numbers of the payloads, ascending. Every file is read: a step after the install may have changed it.
+pub(super) fn whole(tree: &Tree, from: &Path, metas: &[PayloadMeta]) -> Result<Vec<usize>, IoError> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut found = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(meta) = metas.get(index) else { return Ok(found) };
+            if is_whole(tree, from, meta)? {
+                found.push(index);
+            }
+        }
+    };
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(metas.len().max(1));
+    let parts: Vec<Result<Vec<usize>, IoError>> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| Ok(Vec::new()))).collect()
+    });
+    let mut all = parts.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
+    all.sort_unstable();
+    Ok(all)
+}
+
+fn is_whole(tree: &Tree, from: &Path, meta: &PayloadMeta) -> Result<bool, IoError> {
+    let mut files = 0;
+    for (path, mode, _) in meta.tree_files() {
+        let same = tree
+            .entries
+            .get(path)
+            .is_some_and(|entry| entry.kind == Kind::File && entry.attributes == Attributes::canonical(mode));
+        if !same {
+            return Ok(false);
+        }
+        files += 1;
+    }
+    for (path, _, sha256) in meta.tree_files() {
+        let real = tree.real(from, path);
+        if digest(&real)? != sha256 {
+            return Ok(false);
+        }
+    }
+    Ok(files > 0)
+}
+
+/// Hexadecimal SHA-256 of a file.
+fn digest(path: &Path) -> Result<String, IoError> {
+    let mut file = File::open(path).context("open", path)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = [0; 64 * 1024];
+    loop {
+        match file.read(&mut buffer).context("read", path)? {
+            0 => return Ok(hex::encode(hasher.finalize())),
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+}
