@@ -105,6 +105,17 @@ fn site_packages_and_scripts() {
 }
 
 #[test]
+fn the_home_directory() {
+    let env = e2e!();
+    let builder = "RUN pip install --user --no-cache-dir -i @INDEX@ heavy==1.0 bulky==1.0 alpha\n";
+    let last = "COPY --from=builder /root/.local /root/.local\nENV PATH=/root/.local/bin:$PATH\nCOPY app.py /app/\nRUN python3 /app/app.py && heavy-tool\n";
+    let done = build(env, &index(), builder, last);
+    if env.frontend.is_some() {
+        assert_eq!(done.carried(), [Ok(vec!["bulky 1.0".to_owned(), "heavy 1.0".to_owned()])]);
+    }
+}
+
+#[test]
 fn what_was_changed_after_the_install_is_copied() {
     let env = e2e!();
     let one = |what: &str| [Ok(vec![what.to_owned()])];

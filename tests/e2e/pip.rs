@@ -261,6 +261,19 @@ cases! {
     fallback: Either, "RUN pip install --no-cache-dir -i @INDEX@ not-there || pip install --no-cache-dir -i @INDEX@ beta", [], "python3 -c 'import beta'";
     conditional: Either, "COPY r.txt /\nRUN if [ -f /r.txt ]; then pip install --no-cache-dir -i @INDEX@ -r /r.txt; fi", [("r.txt", "beta\n")], "python3 -c 'import beta'";
     another_user: AsWritten, "RUN useradd -m app\nUSER app\nRUN pip install --no-cache-dir --user -i @INDEX@ beta", [], "python3 -c 'import beta'";
+    for_the_user: Assembled, "RUN pip install --no-cache-dir --user -i @INDEX@ alpha datafull", [],
+        "/root/.local/bin/alpha-tool\npython3 -c 'import alpha, datafull_pure'\ntest -f /root/.local/etc/datafull.conf";
+    for_the_user_beside_the_system: Assembled,
+        "RUN pip install --no-cache-dir -i @INDEX@ delta\nRUN pip install --no-cache-dir --user -i @INDEX@ alpha gamma", [],
+        "alpha-tool 2>/dev/null && exit 1; /root/.local/bin/alpha-tool && python3 -c 'import alpha, delta, gamma'";
+    for_the_user_twice: Either,
+        "RUN pip install --no-cache-dir --user -i @INDEX@ beta==1.0\nRUN pip install --no-cache-dir --user -i @INDEX@ beta==1.5", [],
+        "python3 -c 'import beta; assert beta.VERSION == \"1.5\"'";
+    below_a_prefix: Assembled, "RUN pip install --no-cache-dir --prefix=/install -i @INDEX@ alpha datafull", [],
+        "PYTHONPATH=/install/lib/python3.11/site-packages /install/bin/alpha-tool";
+    below_a_prefix_over_the_system: Either,
+        "RUN pip install --no-cache-dir -i @INDEX@ beta==1.0\nRUN pip install --no-cache-dir --prefix /opt/p -i @INDEX@ beta==1.5 delta", [],
+        "test -d /opt/p/lib/python3.11/site-packages/beta";
     into_a_target: Either, "RUN pip install --no-cache-dir --target /opt/x -i @INDEX@ beta", [], "test -f /opt/x/beta/__init__.py";
     a_flag_nobody_knows_well: AsWritten, "RUN pip install --no-cache-dir --no-clean -i @INDEX@ beta", [], "python3 -c 'import beta'";
     a_steering_variable: AsWritten, "ENV PYTHONPYCACHEPREFIX=/pyc\nRUN pip install --no-cache-dir -i @INDEX@ beta", [], "true";

@@ -5,6 +5,8 @@
 //! read here with a table of options ([`super::options`]); abbreviations are refused, since what is unique
 //! depends on pip's version.
 
+use serde::Serialize;
+
 use super::options::{self, Effect, OptionSpec};
 use super::{NotUnderstood, check_requirement, has_credentials};
 
@@ -40,6 +42,16 @@ pub enum CacheDir<'a> {
     At(&'a str),
     /// It doesn't say: environment and configuration decide.
     Unsaid,
+}
+
+/// Where the command line tells pip to install to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Target<'a> {
+    /// Into the user's site-packages.
+    pub user: bool,
+    /// Below this directory, absolute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<&'a str>,
 }
 
 /// An install command that is understood to its last argument.
@@ -227,7 +239,23 @@ impl PipCommand {
         if self.requirements.is_empty() && self.requirement_files.is_empty() {
             return Err(NotUnderstood::new("an install of nothing"));
         }
+        let target = self.target();
+        if target.user && target.prefix.is_some() {
+            return Err(NotUnderstood::new("--user and --prefix together"));
+        }
+        if target.prefix.is_some_and(|prefix| !plain_path(prefix)) {
+            return Err(NotUnderstood::new("--prefix with a path that is not absolute and plain"));
+        }
         self.requirements.iter().try_for_each(|requirement| check_requirement(requirement))
+    }
+
+    /// Where it installs to: of an option given twice, the last counts.
+    pub fn target(&self) -> Target<'_> {
+        let of = |names: &[&str]| self.options.iter().rev().find(|(option, _)| names.contains(option));
+        Target {
+            user: of(&["--user", "--no-user"]).is_some_and(|(option, _)| *option == "--user"),
+            prefix: of(&["--prefix"]).and_then(|(_, value)| value.as_deref()),
+        }
     }
 
     /// What the command line says of the download cache: the last of its options wins.
@@ -256,6 +284,13 @@ fn check_file(option: &str, value: &str) -> Result<String, NotUnderstood> {
         return Err(NotUnderstood::new(format!("{option} by URL")));
     }
     Ok(value.to_owned())
+}
+
+/// An absolute path that says where it is without looking.
+fn plain_path(path: &str) -> bool {
+    path.len() > 1
+        && path.starts_with('/')
+        && path[1..].split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
 /// The last part of an absolute path, or the name itself; a relative path depends on the working directory.

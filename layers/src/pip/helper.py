@@ -1,10 +1,10 @@
 # Runs pip's own resolver in the state before a step, in one process with what else must be known of it.
-# Arguments: answer file, pip's script or "" for `-m pip`, then pip's arguments.
+# Arguments: answer file, pip's script or "" for `-m pip`, where it installs to (JSON), then pip's arguments.
 # The answer is JSON and only facts; the judging is done by the caller.
 import sys
 
-answer, script = sys.argv[1:3]
-arguments = sys.argv[3:]
+answer, script, target = sys.argv[1:4]
+arguments = sys.argv[4:]
 # The module search path that pip would have: a script's own directory, or none for `-m pip`, which
 # takes the working directory off again.
 if script:
@@ -52,7 +52,7 @@ def describe():
         version += "-" + sys.version_info.releaselevel
     stdlib = sysconfig.get_path("stdlib")
     dummy = "plinth-dummy"
-    scheme = get_scheme(dummy)
+    scheme = get_scheme(dummy, **json.loads(target))
     scheme = {key: getattr(scheme, key) for key in ("purelib", "platlib", "headers", "scripts", "data")}
     headers, name = os.path.split(scheme["headers"])
     scheme["headers"] = headers if name == dummy else ""

@@ -12,7 +12,7 @@ mod report;
 mod requirement;
 mod requirements;
 
-pub use command::{CacheDir, PipCommand, Program, Tool};
+pub use command::{CacheDir, PipCommand, Program, Target, Tool};
 pub use env::{check_environment, network_variables};
 pub use launcher::{Launcher, find_launcher};
 pub use options::{Effect, OptionSpec};

@@ -87,7 +87,7 @@ pub(super) const PIP_INSTALL: &[OptionSpec] = &[
     flag(Resolve, &["--require-hashes"]),
     flag(Resolve, &["--ignore-requires-python"]),
     flag(Resolve, &["--break-system-packages"]),
-    // The default for root, and refused for anybody else.
+    // The default for root.
     flag(Resolve, &["--no-user"]),
     // These steer builds from source. Such a build is refused, but its metadata can be asked for on the
     // way to a wheel of another version, so they go to the resolver.
@@ -105,9 +105,9 @@ pub(super) const PIP_INSTALL: &[OptionSpec] = &[
     value(Refused, &["--python-version"]),
     value(Refused, &["--implementation"]),
     value(Refused, &["--abi"]),
-    flag(Refused, &["--user"]),
+    flag(Resolve, &["--user"]),
     value(Refused, &["--root"]),
-    value(Refused, &["--prefix"]),
+    value(Resolve, &["--prefix"]),
     value(Refused, &["--src", "--source", "--source-dir", "--source-directory"]),
     flag(Refused, &["--no-compile"]),
     flag(Refused, &["--force-reinstall"]),

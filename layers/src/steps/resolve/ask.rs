@@ -34,6 +34,7 @@ pub(super) fn ask(
         .arg(&program)
         .arg(scratch.join("answer.json"))
         .arg(launcher.script.as_deref().unwrap_or_default())
+        .arg(serde_json::to_string(&command.target()).unwrap_or_default())
         .args(general)
         // pip decides on a user install by whether it may write, which it may not here.
         .args(["--no-user", "--dry-run", "--report"])

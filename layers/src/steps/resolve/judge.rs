@@ -44,7 +44,7 @@ pub(super) fn judge(
     let report = read_limited(&scratch.join("report.json"));
     let report = Report::parse(&report.ok_or_else(|| NotUnderstood::new("no report from pip"))?)?;
     let install = in_order(&report, &concluded, &described)?;
-    let remove = removals(&concluded, &described)?;
+    let remove = removals(command, &concluded, &described)?;
     let quiet = command.has("--quiet") || described.config.iter().any(|item| item.key.ends_with(".quiet"));
     let plan = Plan {
         installer: "pip".to_owned(),
@@ -100,7 +100,11 @@ fn canonical(name: &str) -> String {
 }
 
 /// What pip would uninstall first.
-fn removals(concluded: &Concluded, facts: &Described) -> Result<Vec<Removal>, NotUnderstood> {
+fn removals(
+    command: &PipCommand,
+    concluded: &Concluded,
+    facts: &Described,
+) -> Result<Vec<Removal>, NotUnderstood> {
     let mut removals = Vec::new();
     for item in &concluded.order {
         let mut there = concluded.installed.iter().filter(|dist| dist.canonical == item.name);
@@ -116,6 +120,12 @@ fn removals(concluded: &Concluded, facts: &Described) -> Result<Vec<Removal>, No
         };
         if !item.replaces {
             return Err(NotUnderstood::new(format!("{} would be installed over another", item.name)));
+        }
+        if command.target().prefix.is_some() {
+            return Err(NotUnderstood::new(format!(
+                "{} is outside of --prefix, and would be replaced",
+                item.name
+            )));
         }
         if !dist.local {
             // pip leaves it where it is.
