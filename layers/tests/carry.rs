@@ -4,7 +4,7 @@
 mod wheels;
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use plinth_layers::steps::carry::{Carried, CarrySpec, Places, carry, rest};
@@ -42,7 +42,12 @@ impl World {
     }
 
     fn spec(&self) -> CarrySpec {
-        CarrySpec { layout: LAYOUT, path: self.site.venv.to_str().unwrap().to_owned(), payloads: 2 }
+        CarrySpec {
+            layout: LAYOUT,
+            path: self.site.venv.to_str().unwrap().to_owned(),
+            payloads: 2,
+            source: String::new(),
+        }
     }
 
     fn carried(&self) -> Carried {
@@ -89,6 +94,36 @@ fn payloads_and_the_rest_are_the_whole() {
 }
 
 #[test]
+fn hard_links_stay_hard_links() {
+    let world = World::new();
+    fs::hard_link(world.venv.join("pyvenv.cfg"), world.venv.join("hard.cfg")).unwrap();
+    fs::hard_link(world.file("two/sub/a.txt"), world.venv.join("hard.txt")).unwrap();
+    let carried = world.carried();
+    assert_eq!(carried, whole(&[0]));
+    let ours = world.layered(&carried);
+    assert_eq!(tree(&ours), tree(&world.venv));
+    let inode = |name: &str| fs::metadata(ours.join(name)).unwrap().ino();
+    assert_eq!(inode("hard.cfg"), inode("pyvenv.cfg"));
+    let site = world.file("two/sub/a.txt");
+    assert_eq!(inode("hard.txt"), inode(site.strip_prefix(&world.venv).unwrap().to_str().unwrap()));
+}
+
+#[test]
+fn the_directory_itself_is_what_it_was() {
+    for there in [None, Some(0o711)] {
+        let world = World::new();
+        fs::set_permissions(&world.venv, fs::Permissions::from_mode(0o700)).unwrap();
+        let at = world.to.join(world.site.venv.strip_prefix("/").unwrap());
+        if let Some(mode) = there {
+            fs::create_dir_all(&at).unwrap();
+            fs::set_permissions(&at, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let ours = world.layered(&world.carried());
+        assert_eq!(fs::metadata(ours).unwrap().mode() & 0o7777, there.unwrap_or(0o755));
+    }
+}
+
+#[test]
 fn what_was_changed_is_the_rest() {
     for change in [
         |world: &World| fs::write(world.file("one/sub/a.txt"), "b\n").unwrap(),
@@ -125,7 +160,7 @@ fn what_is_refused() {
     assert_eq!(reason, "VENV is there and is not a real directory");
     let reason = refused(|_, at| {
         fs::create_dir(at).unwrap();
-        fs::write(at.join("bin"), "").unwrap();
+        symlink("/elsewhere", at.join("bin")).unwrap();
     });
     assert_eq!(reason, "VENV/bin is there already, and is something else");
     let reason = refused(|_, at| {

@@ -160,7 +160,10 @@ fn what_is_there_already() {
             ),
             "is there and is not a real directory",
         ),
-        (format!("ln -s /nowhere {SITE}/alpha"), "is there already, and is something else"),
+        (
+            format!("mkdir {SITE}/alpha.py {SITE}/bulky && ln -s /nowhere {SITE}/alpha"),
+            "is there already, and is something else",
+        ),
     ] {
         let last = format!("RUN {before}\nCOPY --from=builder {SITE} {SITE}\n");
         let text = format!("FROM {BASE} AS builder\n{SYSTEM}FROM {BASE} AS last\n{last}");
@@ -176,6 +179,21 @@ fn what_is_there_already() {
                 "{before}: {:?}",
                 report.reasons()
             );
+        }
+    }
+}
+
+/// The directory that is copied gives only its time; what is in it, everything.
+#[test]
+fn the_directory_itself() {
+    let env = e2e!();
+    let odd = "RUN chmod 2700 /opt/venv && chgrp 50 /opt/venv && chmod 700 /opt/venv/lib && chown 7:8 /opt/venv/bin && ln /opt/venv/pyvenv.cfg /opt/venv/hard.cfg\n";
+    let both = [Ok(vec!["bulky 1.0".to_owned(), "heavy 1.0".to_owned()])];
+    for before in ["", "RUN mkdir -m 711 -p /opt/venv/lib && ln -s /nowhere /opt/venv/pyvenv.cfg\n"] {
+        let last = format!("{before}COPY --from=builder /opt/venv /opt/venv\n");
+        let done = build(env, &index(), &format!("{VENV}{odd}"), &last);
+        if env.frontend.is_some() {
+            assert_eq!(done.carried(), both);
         }
     }
 }

@@ -11,7 +11,8 @@ use plinth_layers::tree::LAYOUT;
 use plinth_proto::graph::{Edge, Graph, GraphError, OpId, Rewrite};
 use plinth_proto::pb;
 
-use super::assemble::{Assembled, layers_below, one_line};
+use super::assemble::{layers_below, one_line};
+use super::made::Assembled;
 use super::ops::{self, Payload};
 use super::{Treatment, budget};
 use crate::context::Context;
@@ -102,6 +103,7 @@ pub(super) async fn run(
         to,
         copied,
         payloads,
+        source: rewrite.graph()[from.op].digest().to_string(),
         origin: Origin { op: Some(step), ignore_cache, group: None },
     };
     let carried = site.carry(rewrite)?;
@@ -165,13 +167,19 @@ struct Site<'a> {
     to: Edge,
     copied: &'a Copied,
     payloads: Vec<(Payload, Known)>,
+    /// The operation that the directory comes from.
+    source: String,
     origin: Origin,
 }
 
 impl Site<'_> {
     fn exec(&self, step: &str) -> ToolExec {
-        let spec =
-            CarrySpec { layout: LAYOUT, path: self.copied.path.clone(), payloads: self.payloads.len() };
+        let spec = CarrySpec {
+            layout: LAYOUT,
+            path: self.copied.path.clone(),
+            payloads: self.payloads.len(),
+            source: self.source.clone(),
+        };
         let spec = serde_json::to_string(&spec).unwrap_or_default();
         let mut exec = ToolExec::new(&self.tool, self.to, [step.to_owned(), spec]);
         exec.read(mounts::FROM, self.from, &self.copied.path);

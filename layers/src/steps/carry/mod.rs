@@ -5,7 +5,7 @@
 //! in the state that is copied to, since that can object: a link on the way, a file where a directory goes.
 //!
 //! What a COPY leaves is what BuildKit's `FileActionCopy` does: owners, modes, times and links are the source's, for
-//! directories that are there already too, except for the one that is copied to.
+//! directories that are there already too. Of the directory that is copied only the time is.
 //!
 //! ```text
 //! tree       what is copied
@@ -17,15 +17,18 @@ mod place;
 mod tree;
 mod whole;
 
-use std::collections::BTreeSet;
+use std::collections::hash_map::Entry as Slot;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io;
 use std::os::unix::fs::{lchown, symlink};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use serde::{Deserialize, Serialize};
 
-use self::tree::{Kind, Tree};
+use self::tree::{Inode, Kind, Tree};
 use super::probe::write_fixed;
 use crate::tree::LAYOUT;
 use crate::tree::fs::{self as tree_fs, Attributes, Context as _, IoError, inside, mtime};
@@ -41,6 +44,9 @@ pub struct CarrySpec {
     pub path: String,
     /// How many payloads there are to look for.
     pub payloads: usize,
+    /// The operation that the directory comes from. The same content with other times of files would be the same to a
+    /// cache, but not to byte code.
+    pub source: String,
 }
 
 /// What the directory has.
@@ -132,17 +138,22 @@ pub fn rest(spec: &CarrySpec, places: Places<'_>, carried: &Carried, out: &Path)
         let meta = metas.get(*index).ok_or_else(|| Error::Spec(format!("there is no payload {index}")))?;
         taken.extend(meta.tree_files().map(|(path, ..)| path));
     }
+    let mut linked: HashMap<Inode, PathBuf> = HashMap::new();
     for (path, entry) in &tree.entries {
         let (source, target) = (tree.real(places.from, path), inside(out, path));
         match &entry.kind {
             Kind::Directory => fs::create_dir_all(&target).context("create the directory", &target)?,
             Kind::File if taken.contains(path.as_str()) => {}
-            Kind::File => copy(&source, &target, entry.attributes)?,
-            Kind::Link(to) => {
-                symlink(to, &target).context("create the link", &target)?;
-                let Attributes { uid, gid, .. } = entry.attributes;
-                lchown(&target, Some(uid), Some(gid)).context("change the owner of", &target)?;
-            }
+            Kind::File => match linked.entry(entry.inode) {
+                Slot::Occupied(first) => {
+                    fs::hard_link(first.get(), &target).context("create the hard link", &target)?;
+                }
+                Slot::Vacant(first) => {
+                    copy(&source, &target, entry.attributes)?;
+                    first.insert(target);
+                }
+            },
+            Kind::Link(to) => link(to, &target, entry.attributes)?,
         }
     }
     settle(&tree, &State::new(places.to), out)
@@ -167,15 +178,28 @@ fn copy(source: &Path, target: &Path, attributes: Attributes) -> Result<(), IoEr
     tree_fs::settle(&output, target, attributes)
 }
 
+fn link(to: &Path, target: &Path, attributes: Attributes) -> Result<(), IoError> {
+    symlink(to, target).context("create the link", target)?;
+    lchown(target, Some(attributes.uid), Some(attributes.gid)).context("change the owner of", target)?;
+    let seconds = attributes.mtime.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let time = Timespec { tv_sec: i64::try_from(seconds).unwrap_or_default(), tv_nsec: 0 };
+    let times = Timestamps { last_access: time, last_modification: time };
+    utimensat(CWD, target, &times, AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(io::Error::from)
+        .context("set the time of", target)
+}
+
 /// Gives every directory its attributes, a child before its parent.
 fn settle(tree: &Tree, state: &State, out: &Path) -> Result<(), Error> {
     let spec = |reason: String| Error::Spec(format!("{reason} is in the way"));
     let existing = state.ancestors(&format!("{}/x", tree.path))?.map_err(spec)?;
     for (path, entry) in tree.entries.iter().rev().filter(|(_, entry)| entry.kind == Kind::Directory) {
-        let attributes = match existing.get(path) {
-            // The one that is copied to keeps what it has; its time is the source's all the same.
-            Some(there) if *path == tree.path => Attributes { mtime: entry.attributes.mtime, ..*there },
-            _ => entry.attributes,
+        // The one that is copied to is what it was, or what a missing directory becomes; only its time is the source's.
+        let attributes = if *path == tree.path {
+            let there = existing.get(path).copied().unwrap_or(Attributes::canonical(0o755));
+            Attributes { mtime: entry.attributes.mtime, ..there }
+        } else {
+            entry.attributes
         };
         tree_fs::set(&inside(out, path), attributes)?;
     }

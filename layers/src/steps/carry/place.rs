@@ -20,7 +20,9 @@ pub(super) fn objection(state: &State, tree: &Tree) -> Result<Option<String>, Io
     let mut directories: Vec<&String> = existing.keys().collect();
     for (path, entry) in &tree.entries {
         match (&entry.kind, state.node(path)?) {
-            (_, Node::Absent) | (Kind::File, Node::File) => {}
+            (_, Node::Absent) => {}
+            // It is replaced, whatever it leads to.
+            (Kind::File | Kind::Link(_), Node::File | Node::Link { .. }) => {}
             (Kind::Directory, Node::Directory(_)) => directories.push(path),
             _ => return Ok(Some(format!("{path} is there already, and is something else"))),
         }

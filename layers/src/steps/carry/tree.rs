@@ -1,7 +1,8 @@
 //! What is copied.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::tree::fs::{self as tree_fs, Attributes, Context as _, IoError};
@@ -20,7 +21,11 @@ pub(super) enum Kind {
 pub(super) struct Entry {
     pub(super) kind: Kind,
     pub(super) attributes: Attributes,
+    pub(super) inode: Inode,
 }
+
+/// What hard links have in common: device and number.
+pub(super) type Inode = (u64, u64);
 
 /// A directory with everything in it.
 #[derive(Debug)]
@@ -43,6 +48,15 @@ impl Tree {
         })
     }
 
+    /// How many entries of the directory are one file.
+    pub(super) fn names(&self) -> HashMap<Inode, usize> {
+        let mut names = HashMap::new();
+        for entry in self.entries.values().filter(|entry| entry.kind == Kind::File) {
+            *names.entry(entry.inode).or_default() += 1;
+        }
+        names
+    }
+
     /// Where an entry is in the directory that was read.
     pub(super) fn real(&self, from: &Path, path: &str) -> PathBuf {
         from.join(path.strip_prefix(&self.path).unwrap_or_default().trim_start_matches('/'))
@@ -63,7 +77,10 @@ impl Tree {
             return Ok(Err(format!("{path} has extended attributes")));
         }
         let descend = kind == Kind::Directory;
-        self.entries.insert(path.to_owned(), Entry { kind, attributes: Attributes::of(&meta) });
+        self.entries.insert(
+            path.to_owned(),
+            Entry { kind, attributes: Attributes::of(&meta), inode: (meta.dev(), meta.ino()) },
+        );
         if descend {
             for (name, _) in tree_fs::list(real)? {
                 let Some(text) = name.to_str() else {

@@ -1,5 +1,6 @@
 //! Which payloads a directory has, whole and unchanged.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::num::NonZero;
@@ -9,19 +10,20 @@ use std::thread;
 
 use sha2::{Digest, Sha256};
 
-use super::tree::{Kind, Tree};
+use super::tree::{Inode, Kind, Tree};
 use crate::tree::fs::{Attributes, Context as _, IoError};
 use crate::wheel::PayloadMeta;
 
 /// The numbers of the payloads, ascending. Every file is read: a step after the install may have changed it.
 pub(super) fn whole(tree: &Tree, from: &Path, metas: &[PayloadMeta]) -> Result<Vec<usize>, IoError> {
     let next = AtomicUsize::new(0);
+    let names = tree.names();
     let work = || {
         let mut found = Vec::new();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(meta) = metas.get(index) else { return Ok(found) };
-            if is_whole(tree, from, meta)? {
+            if is_whole(tree, &names, from, meta)? {
                 found.push(index);
             }
         }
@@ -36,13 +38,20 @@ pub(super) fn whole(tree: &Tree, from: &Path, metas: &[PayloadMeta]) -> Result<V
     Ok(all)
 }
 
-fn is_whole(tree: &Tree, from: &Path, meta: &PayloadMeta) -> Result<bool, IoError> {
+fn is_whole(
+    tree: &Tree,
+    names: &HashMap<Inode, usize>,
+    from: &Path,
+    meta: &PayloadMeta,
+) -> Result<bool, IoError> {
     let mut files = 0;
     for (path, mode, _) in meta.tree_files() {
-        let same = tree
-            .entries
-            .get(path)
-            .is_some_and(|entry| entry.kind == Kind::File && entry.attributes == Attributes::canonical(mode));
+        let same = tree.entries.get(path).is_some_and(|entry| {
+            entry.kind == Kind::File
+                && entry.attributes == Attributes::canonical(mode)
+                // Another name of it would be left without it.
+                && names.get(&entry.inode) == Some(&1)
+        });
         if !same {
             return Ok(false);
         }

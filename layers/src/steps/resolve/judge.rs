@@ -10,7 +10,7 @@ use super::{Error, NoPlan};
 use crate::pip::{Launcher, NotUnderstood, PipCommand, Report};
 use crate::resolution::{Distribution, Plan, Removal};
 
-/// Makes a plan of the answer in `scratch`. Gives too whether pip is told to be quiet.
+/// Makes a plan of the answer in `scratch`. Gives too whether the configuration says how much pip prints.
 pub(super) fn judge(
     command: &PipCommand,
     launcher: &Launcher,
@@ -45,7 +45,8 @@ pub(super) fn judge(
     let report = Report::parse(&report.ok_or_else(|| NotUnderstood::new("no report from pip"))?)?;
     let install = in_order(&report, &concluded, &described)?;
     let remove = removals(command, &concluded, &described)?;
-    let quiet = command.has("--quiet") || described.config.iter().any(|item| item.key.ends_with(".quiet"));
+    let steered = |key: &str| key.ends_with(".quiet") || key.ends_with(".verbose");
+    let steered = described.config.iter().any(|item| steered(&item.key));
     let plan = Plan {
         installer: "pip".to_owned(),
         installer_version: described.pip_version.clone(),
@@ -56,7 +57,7 @@ pub(super) fn judge(
         satisfied: concluded.satisfied,
         left: Vec::new(),
     };
-    Ok((plan, quiet))
+    Ok((plan, steered))
 }
 
 /// The report's distributions in the order in which pip would install them.

@@ -159,8 +159,8 @@ fn plan(context: &Context) -> Result<Plan, NoPlan> {
             let (command, launcher) = prepare(context)?;
             let scratch = scratch()?;
             let ran = ask(context, &command, &launcher, scratch.path())?;
-            let (plan, quiet) = judge(&command, &launcher, scratch.path(), &ran)?;
-            let last = if quiet { String::new() } else { output::last_line(&plan) };
+            let (plan, steered) = judge(&command, &launcher, scratch.path(), &ran)?;
+            let last = output::last_line(&plan, &command, context, steered)?;
             Ok(output::with(plan, context, last)?)
         }
     }

@@ -7,11 +7,23 @@
 use std::io::ErrorKind;
 
 use super::Context;
-use crate::pip::NotUnderstood;
+use crate::pip::{NotUnderstood, PipCommand};
 use crate::resolution::{LeftFile, Plan};
 
-/// What pip prints last.
-pub(super) fn last_line(plan: &Plan) -> String {
+/// What pip prints last. `steered`: its configuration says how much it prints.
+pub(super) fn last_line(
+    plan: &Plan,
+    command: &PipCommand,
+    context: &Context,
+    steered: bool,
+) -> Result<String, NotUnderstood> {
+    let encoded = context.env.iter().any(|(name, _)| name == "PYTHONIOENCODING");
+    if !context.outputs.is_empty() && (steered || encoded || command.has("--verbose")) {
+        return Err(NotUnderstood::new("a file of its output, and options of what it prints"));
+    }
+    if command.has("--quiet") {
+        return Ok(String::new());
+    }
     // As they were asked for, in the order of that spelling.
     let mut installed: Vec<(&str, &str)> = plan
         .install
@@ -21,7 +33,7 @@ pub(super) fn last_line(plan: &Plan) -> String {
     installed.sort_unstable();
     let installed: Vec<String> =
         installed.iter().map(|(name, version)| format!(" {name}-{version}")).collect();
-    format!("Successfully installed{}\n", installed.concat())
+    Ok(format!("Successfully installed{}\n", installed.concat()))
 }
 
 /// The plan with the files of its output.
