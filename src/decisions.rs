@@ -93,6 +93,7 @@ mod tests {
             shared: vec!["x 1".into()],
             tail: 0,
             outputs: vec![],
+            runs: vec![],
         };
         let as_written = |why: &str| Treatment::AsWritten { reason: why.into() };
         let steps = vec![step(2, assembled), step(3, as_written("a pipe")), step(4, as_written("a loop"))];

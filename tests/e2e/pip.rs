@@ -250,7 +250,10 @@ cases! {
         "WORKDIR /w\nRUN mkdir d && ln -s d l\n\
          RUN cd l && pip install -i @INDEX@ mixed.case_name>=0.1 ALPHA>=1,!=3 gamma>=0.1 2>/dev/null && pip install -i @INDEX@ ns-one>=2",
         [], "test -s /w/d/=0.1 && test -e /w/d/=1,!=3 && test ! -s /w/d/=1,!=3 && test -s /w/d/=2";
-    a_quiet_redirection: Assembled, "ENV PIP_QUIET=1\nRUN pip install -i @INDEX@ beta>=1.0", [], "test -e /=1.0 && test ! -s /=1.0";
+    a_quiet_redirection: Assembled, "RUN pip -q install -i @INDEX@ beta>=1.0", [], "test -e /=1.0 && test ! -s /=1.0";
+    a_redirection_with_a_say: AsWritten,
+        "ENV PIP_QUIET=0\nRUN pip install -i @INDEX@ beta>=1.0\nENV PIP_QUIET=\nRUN pip install -q -v -i @INDEX@ gamma>=1.0.0\nENV PYTHONIOENCODING=utf-16\nRUN pip install -i @INDEX@ delta>=1",
+        [], "test -s /=1.0 && test -s /=1.0.0 && test -s /=1";
     a_redirection_to_what_is_there: AsWritten, "RUN touch /=1.0\nRUN pip install -i @INDEX@ beta>=1.0", [], "test -s /=1.0";
     a_redirection_into_a_mount: AsWritten,
         "WORKDIR /w\nRUN --mount=type=tmpfs,target=/w pip install -i @INDEX@ beta>=1.0", [], "test ! -e /w/=1.0";

@@ -1,8 +1,10 @@
 //! Steps whose script is more than one command: what they install is decided by the files of the state, as a shell
 //! would decide it.
 
-use crate::pip::{Case, Expect, Outcome, check, wheels};
+use crate::pip::{BASE, Case, Expect, Outcome, check, wheels};
+use crate::support::build::{Build, Side};
 use crate::support::env::{Env, e2e};
+use crate::support::files::Files;
 use crate::support::index::Index;
 
 const FILES: &[(&str, &str)] =
@@ -135,7 +137,9 @@ fn a_download_cache_that_is_removed_at_once() {
 fn what_else_a_script_does_keeps_it_as_written() {
     let env = e2e!();
     for (script, why) in [
-        ("mkdir /data && pip install gamma", "its script runs `mkdir` beside the install"),
+        ("ls / && pip install gamma", "its script runs `ls` beside the install"),
+        ("mkdir /data && cd /data && pip install gamma", "its script runs `mkdir` beside the install"),
+        ("pip install gamma && chmod -R go-w /usr/local/lib", "its script runs `chmod` beside the install"),
         (
             "pip install gamma && rm -rf requirements.txt",
             "its script removes `requirements.txt`, which is there",
@@ -154,5 +158,64 @@ fn what_else_a_script_does_keeps_it_as_written() {
     ] {
         let done = run(env, Expect::AsWritten, script, "");
         assert_eq!(outcome(&done), why, "{script}");
+    }
+}
+
+/// The parts of a step beside its installs run by themselves.
+#[test]
+fn what_comes_before_and_after() {
+    let env = e2e!();
+    for (script, test) in [
+        ("mkdir -p /data/x && chmod 700 /data && touch /data/x/y && pip install gamma", "test -f /data/x/y"),
+        ("python3 -m venv /opt/v && /opt/v/bin/pip install -r requirements.txt", "/opt/v/bin/alpha-tool"),
+        (
+            "pip install alpha && \\\n    python3 -c 'import alpha; open(\"/made\", \"w\").write(alpha.__name__)' && echo done",
+            "grep -q alpha /made",
+        ),
+        (
+            "useradd -m app && pip install gamma && pip install beta && python3 -c 'import beta; print(beta)'",
+            "id app && python3 -c 'import beta, gamma'",
+        ),
+    ] {
+        let done = run(env, Expect::Assembled, script, test);
+        let before = run(env, Expect::Either, "true", "").plain.layers().len() - 1;
+        // A layer for each part.
+        if env.frontend.is_some() {
+            assert!(done.plinth.layers().len() >= before + 3, "{script}: {:?}", done.plinth.layers());
+        }
+    }
+}
+
+/// What has run by itself isn't run again when the install turns out not to be understood.
+#[test]
+fn what_comes_before_stays() {
+    let env = e2e!();
+    let done = run(env, Expect::AsWritten, "touch /root/.netrc && pip install gamma", "test -f /root/.netrc");
+    assert_eq!(
+        outcome(&done),
+        "a netrc file, so the index may need credentials; what comes before the install is a layer of its own"
+    );
+    assert_eq!(done.plinth.layers().len(), done.plain.layers().len() + 1);
+}
+
+/// A part that fails fails as the step does.
+#[test]
+fn parts_that_fail() {
+    let env = e2e!();
+    let index = Index::of(&wheels());
+    for script in [
+        "mkdir /etc && pip install gamma",
+        "pip install gamma && python3 -c 'raise SystemExit(7)'",
+        "touch /x && pip install not-there-at-all",
+    ] {
+        let text = format!("FROM {BASE}\nENV PIP_INDEX_URL={}\nRUN {script}\n", index.url());
+        let files = Files::dockerfile(&text);
+        let errors = Side::BOTH.map(|side| {
+            let built = Build::new(env, side, files.path()).run();
+            assert_eq!(built.code, Some(1), "{}", built.stderr);
+            built.stderr.lines().rfind(|line| line.starts_with("error: ")).map(str::to_owned)
+        });
+        assert_eq!(errors[0], errors[1], "{script}");
+        assert!(errors[0].as_ref().is_some_and(|error| error.contains(script)), "{errors:?}");
     }
 }

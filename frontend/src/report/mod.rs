@@ -126,6 +126,9 @@ pub enum Treatment {
         /// Files that the shell makes of what the installer prints: an unquoted `>=` is a redirection.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         outputs: Vec<String>,
+        /// What it runs beside the installs, by itself and as it is written.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        runs: Vec<String>,
     },
     /// A COPY from another stage: the package layers in it came along, and only the rest was copied.
     Carried {
@@ -285,10 +288,10 @@ impl Platform {
         for step in &mut self.steps {
             step.command = shown(&step.command);
             match &mut step.treatment {
-                Treatment::Assembled { shared, outputs, .. } => {
+                Treatment::Assembled { shared, outputs, runs, .. } => {
                     shared.sort();
                     shared.dedup();
-                    outputs.iter_mut().for_each(|file| *file = shown(file));
+                    outputs.iter_mut().chain(runs).for_each(|text| *text = shown(text));
                 }
                 Treatment::Carried { shared, .. } => shared.sort(),
                 Treatment::Satisfied { reason } | Treatment::AsWritten { reason } => *reason = shown(reason),

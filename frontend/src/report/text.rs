@@ -110,9 +110,10 @@ pub(super) fn base_rows(platform: &Platform) -> Vec<Row> {
 pub(super) fn step_rows(platform: &Platform) -> Vec<Row> {
     let row = |step: &super::StepEntry| {
         let (verb, role, details) = match &step.treatment {
-            Treatment::Assembled { distributions, layers, shared, tail, outputs } => {
+            Treatment::Assembled { distributions, layers, shared, tail, outputs, runs } => {
                 let mut details = assembled(*distributions, *layers, shared, *tail);
                 details.extend(outputs.iter().map(|file| redirected(file)));
+                details.extend(runs.iter().map(|run| format!("as written, in a layer of its own: {run}")));
                 ("assembled", Role::Rewritten, details)
             }
             Treatment::Carried { layers, shared } => ("carried", Role::Rewritten, carried(*layers, shared)),

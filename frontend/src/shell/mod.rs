@@ -23,8 +23,9 @@ mod script;
 mod word;
 
 pub use form::{Form, shell_of};
+pub(crate) use names::BUILTINS;
 pub use refusal::NotSimple;
-pub use script::script;
+pub use script::{chained, script};
 
 #[cfg(test)]
 mod tests;

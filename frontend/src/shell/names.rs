@@ -7,7 +7,7 @@ pub(super) const KEYWORDS: &[&str] = &[
 ];
 
 /// Commands that dash, BusyBox ash or bash carry out themselves.
-pub(super) const BUILTINS: &[&str] = &[
+pub(crate) const BUILTINS: &[&str] = &[
     ".",
     ":",
     "[",

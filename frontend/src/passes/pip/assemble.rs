@@ -13,6 +13,7 @@ use super::builder::lacks;
 use super::candidate::Candidate;
 use super::carry::Known;
 use super::foreign::cannot_run;
+use super::made::{Assembled, Made};
 use super::ops::{self, Fetch, Payload, Site};
 use super::{Treatment, budget};
 use crate::context::Context;
@@ -21,18 +22,6 @@ use crate::exec::{CUSTOM_NAME, Origin, Tool};
 use crate::image::LayerNote;
 use crate::passes::Stop;
 use crate::passes::chain::{End, chain, described};
-
-/// A step that was replaced.
-pub(super) struct Assembled {
-    /// What takes the place of its result.
-    pub(super) edge: Edge,
-    /// Its layers, for the history.
-    pub(super) notes: Vec<LayerNote>,
-    /// For the report.
-    pub(super) treatment: Treatment,
-    /// Those of its layers that are payloads.
-    pub(super) payloads: Vec<(Payload, Known)>,
-}
 
 /// What the base image of the step offers: an interpreter to compile with, and facts that the result rests on.
 struct Base {
@@ -59,79 +48,113 @@ pub(super) async fn run(
     let inputs = rewrite.current_inputs(step)?;
     let metadata = rewrite.graph()[step].metadata()?;
     let origin = Origin { op: Some(step), ignore_cache: metadata.ignore_cache, group: None };
-    let mut before = inputs[candidate.exec.mounts[candidate.root].input as usize];
+    let before = inputs[candidate.exec.mounts[candidate.root].input as usize];
     let base = base(cx, rewrite, &tool, before, originals).await?;
     let name = described(rewrite.graph(), step, CUSTOM_NAME).unwrap_or_else(|| "[plinth] install".to_owned());
-    let (mut made, mut installs) = (Made::default(), 0);
-    let mut events = Vec::new();
-    loop {
-        let origin = origin.clone();
-        let mut site = Site { tool: &tool, candidate, inputs: &inputs, before, origin };
-        match install(cx, rewrite, &mut site, &base, &events, &name).await? {
-            Came::ToAnInstall(after, next, found) => {
-                before = after;
-                made.add(next);
-                installs += 1;
-                if !found.more {
-                    break;
+    let part = Part { step, candidate, inputs: &inputs, origin: &origin, name: &name };
+    let mut made = Made::default();
+    let Some(text) = &candidate.before else {
+        let (edge, installs) = part.installs(cx, rewrite, &tool, &base, before, &mut made).await?;
+        return Ok(made.assembled(edge, installs));
+    };
+    let started = part.run(cx, rewrite, before, text, &mut made).await?;
+    match part.installs(cx, rewrite, &tool, &base, started, &mut made).await {
+        Ok((edge, installs)) => Ok(made.assembled(edge, installs)),
+        Err(Stop::Refused(reason)) => {
+            // What has run needn't run again.
+            let mut made = Made { notes: made.notes.drain(..1).collect(), ..Made::default() };
+            let edge = part.run(cx, rewrite, started, &candidate.behind, &mut made).await?;
+            let reason = format!("{reason}; what comes before the install is a layer of its own");
+            Ok(Assembled { treatment: Treatment::AsWritten(reason), ..made.assembled(edge, 0) })
+        }
+        Err(stop) => Err(stop),
+    }
+}
+
+/// A step in the making.
+struct Part<'a> {
+    step: OpId,
+    candidate: &'a Candidate,
+    inputs: &'a [Edge],
+    origin: &'a Origin,
+    /// The step's.
+    name: &'a str,
+}
+
+impl Part<'_> {
+    /// Assembles the installs that the script comes to, and runs what comes after them. Gives the state after, and how
+    /// many installs there were.
+    async fn installs(
+        &self,
+        cx: &Context,
+        rewrite: &mut Rewrite,
+        tool: &Tool,
+        base: &Base,
+        mut before: Edge,
+        made: &mut Made,
+    ) -> Result<(Edge, usize), Stop> {
+        let mut installs = 0;
+        let mut events = Vec::new();
+        loop {
+            let origin = self.origin.clone();
+            let mut site = Site { tool, candidate: self.candidate, inputs: self.inputs, before, origin };
+            match install(cx, rewrite, &mut site, base, &events, self.name).await? {
+                Came::ToAnInstall(after, next, found) => {
+                    before = after;
+                    made.add(*next);
+                    installs += 1;
+                    if !found.more {
+                        break;
+                    }
+                    events = found.events;
+                    events.push(true);
                 }
-                events = found.events;
-                events.push(true);
+                Came::ToItsEnd => break,
             }
-            Came::ToItsEnd => break,
         }
-    }
-    let treatment = made.treatment(installs);
-    Ok(Assembled { edge: before, notes: made.notes, treatment, payloads: made.payloads })
-}
-
-/// What the installs of a step have come to so far.
-#[derive(Default)]
-struct Made {
-    /// Its layers, for the history.
-    notes: Vec<LayerNote>,
-    /// `name version` of the wheels with a layer of their own.
-    alone: Vec<String>,
-    /// `name version` of the wheels of tail layers.
-    tail: Vec<String>,
-    /// `name version` of what was removed first.
-    removed: Vec<String>,
-    /// Files that the shell makes of what installers print.
-    outputs: Vec<String>,
-    /// The payloads that are a layer of their own.
-    payloads: Vec<(Payload, Known)>,
-}
-
-impl Made {
-    fn add(&mut self, next: Self) {
-        self.notes.extend(next.notes);
-        self.alone.extend(next.alone);
-        self.tail.extend(next.tail);
-        self.removed.extend(next.removed);
-        self.outputs.extend(next.outputs);
-        self.payloads.extend(next.payloads);
+        if let Some(text) = &self.candidate.after {
+            before = self.run(cx, rewrite, before, text, made).await?;
+        }
+        Ok((before, installs))
     }
 
-    fn treatment(&self, installs: usize) -> Treatment {
-        let Self { notes, alone, tail, removed, outputs, .. } = self;
-        match (notes.len(), installs) {
-            (0, 0) => Treatment::Satisfied("its conditions aren't met, so it installs nothing".to_owned()),
-            (0, _) => Treatment::Satisfied("everything that it asks for is installed already".to_owned()),
-            (layers, _) => Treatment::Assembled {
-                alone: alone.clone(),
-                tail: tail.clone(),
-                removed: removed.clone(),
-                outputs: outputs.clone(),
-                layers,
-            },
-        }
+    /// Runs a part of its script by itself, and waits: if it fails, so does the step, and with its own message.
+    async fn run(
+        &self,
+        cx: &Context,
+        rewrite: &mut Rewrite,
+        before: Edge,
+        text: &str,
+        made: &mut Made,
+    ) -> Result<Edge, Stop> {
+        let at = self.name.split_once("] ").map_or("[plinth", |(at, _)| at);
+        let name = format!("{at}] RUN {text}");
+        let edge = ops::part(
+            rewrite,
+            self.step,
+            self.candidate,
+            self.inputs,
+            before,
+            text,
+            self.origin.metadata(name),
+        )?;
+        cx.solve(rewrite, edge, true).await.map_err(|error| {
+            if error.is_canceled() {
+                Stop::Failed(error)
+            } else {
+                Stop::Refused(format!("a part of it fails (`{text}`)"))
+            }
+        })?;
+        made.notes.push(LayerNote { created_by: format!("RUN {text}") });
+        made.runs.push(text.to_owned());
+        Ok(edge)
     }
 }
 
 /// Where a walk through the script came to.
 enum Came {
     /// To an install, which gives this state.
-    ToAnInstall(Edge, Made, Found),
+    ToAnInstall(Edge, Box<Made>, Found),
     ToItsEnd,
 }
 
@@ -210,7 +233,7 @@ async fn attempt(
     }
     if plan.install.is_empty() {
         // Nothing to install and nothing to remove: the state before is the state after.
-        return Ok(Came::ToAnInstall(site.before, Made::default(), found));
+        return Ok(Came::ToAnInstall(site.before, Box::default(), found));
     }
 
     let payloads = payloads(rewrite, site, base, &plan, fetch, resolution, warm)?;
@@ -253,7 +276,8 @@ async fn attempt(
     let edge = ops::merge(rewrite, merged, name.to_owned(), &site.origin)?;
     let (alone, tail) = (alone.iter().map(title).collect(), tail.iter().map(title).collect());
     let outputs = outputs(site.candidate, &plan);
-    Ok(Came::ToAnInstall(edge, Made { notes, alone, tail, removed, outputs, payloads: layers }, found))
+    let made = Made { notes, alone, tail, removed, outputs, payloads: layers, ..Made::default() };
+    Ok(Came::ToAnInstall(edge, Box::new(made), found))
 }
 
 /// The image that the state before stands on, and what is in it.

@@ -7,12 +7,19 @@ use plinth_layers::script::{Install, Node, first};
 use plinth_layers::uv::check_image_state;
 use plinth_proto::pb;
 
+use super::split::{Split, split};
 use crate::shell;
 
 /// A RUN whose installs, and the order in which it comes to them, are understood.
 pub(super) struct Candidate {
-    /// What it runs.
+    /// What it runs: its installs.
     pub(super) script: Node,
+    /// What it runs before them, as it is written.
+    pub(super) before: Option<String>,
+    /// What it runs after them, as it is written.
+    pub(super) after: Option<String>,
+    /// All that it runs behind `before`, as it is written.
+    pub(super) behind: String,
     /// The shell that would run it; none in exec form.
     pub(super) shell: Option<String>,
     /// The environment of the operation, the names of secrets with an empty value included.
@@ -50,7 +57,7 @@ pub(super) fn classify(exec: &pb::ExecOp) -> Result<Candidate, NoCandidate> {
         .map(|(k, v)| (k.to_owned(), v.to_owned()))
         .collect();
     let mut shell = None;
-    let script = match shell::shell_of(&meta.args) {
+    let (Split { before, installs: script, after, behind }, commands) = match shell::shell_of(&meta.args) {
         shell::Form::Shell { script, shell: program, stops_on_failure } => {
             shell = Some(program.to_owned());
             // The container runtime sets these, so the environment of the operation isn't the whole one.
@@ -64,18 +71,23 @@ pub(super) fn classify(exec: &pb::ExecOp) -> Result<Candidate, NoCandidate> {
                 return Err(as_written("its environment holds functions of a shell".to_owned()));
             }
             let lookup = |name: &str| env.iter().rev().find(|(k, _)| k == name).map(|(_, v)| v.clone());
-            let script =
-                shell::script(script, &lookup, &is_installer).map_err(|e| as_written(e.to_string()))?;
-            match script {
-                Node::Install(_) => script,
-                _ if stops_on_failure => Node::Sequence { nodes: vec![Node::StopOnFailure, script] },
-                _ => script,
+            let read = |text: &str| shell::script(text, &lookup, &is_installer);
+            let whole = read(script).map_err(|e| as_written(e.to_string()))?;
+            let whole = followed(Split::none(whole), stops_on_failure);
+            match whole {
+                Ok(whole) => whole,
+                Err(reason) => {
+                    let command = |text: &str| read(text).map(|node| understood(node).0);
+                    let parts = split(script, &command).filter(|_| only_files_are_shared(exec));
+                    parts.and_then(|parts| followed(parts, stops_on_failure).ok()).ok_or(reason)?
+                }
             }
         }
-        shell::Form::Exec => Node::Install(Install::new(meta.args.clone())),
+        shell::Form::Exec => {
+            let installs = Node::Install(Install::new(meta.args.clone()));
+            followed(Split::none(installs), false)?
+        }
     };
-    let (script, commands) = understood(script)?;
-    first(&script).map_err(|refusal| as_written(refusal.to_string()))?;
     let secrets = exec.secretenv.iter().map(|secret| (secret.name.clone(), String::new()));
     let env: Vec<(String, String)> = env.iter().cloned().chain(secrets).collect();
     check_environment(&env).map_err(|e| as_written(e.reason))?;
@@ -106,7 +118,18 @@ pub(super) fn classify(exec: &pb::ExecOp) -> Result<Candidate, NoCandidate> {
     for command in &commands {
         leaves_cache |= check_places(command, &env, exec)?;
     }
-    Ok(Candidate { script, shell, env, commands, exec: exec.clone(), root, leaves_cache })
+    Ok(Candidate {
+        script,
+        before,
+        after,
+        behind,
+        shell,
+        env,
+        commands,
+        exec: exec.clone(),
+        root,
+        leaves_cache,
+    })
 }
 
 /// Checks what a command writes beside the install. Gives whether it leaves its download cache in the image.
@@ -141,8 +164,25 @@ fn is_installer(program: &str) -> bool {
     name == "uv" || ["pip", "python", "pypy"].iter().any(|start| name.starts_with(start))
 }
 
-/// Reads the commands of a script. One that is not understood matters only if the script comes to it.
-fn understood(script: Node) -> Result<(Node, Vec<PipCommand>), NoCandidate> {
+/// A script whose installs are understood, with their commands, if a walk through it gets anywhere.
+fn followed(parts: Split, stops_on_failure: bool) -> Result<(Split, Vec<PipCommand>), NoCandidate> {
+    let (script, commands, why) = understood(parts.installs);
+    if commands.is_empty() {
+        // Whatever it comes to, it is nothing that could be assembled.
+        let why = why.unwrap_or_else(|| "its script has no install command that is understood".to_owned());
+        return Err(NoCandidate::AsWritten(why));
+    }
+    let installs = match script {
+        Node::Install(_) => script,
+        _ if stops_on_failure => Node::Sequence { nodes: vec![Node::StopOnFailure, script] },
+        _ => script,
+    };
+    first(&installs).map_err(|refusal| NoCandidate::AsWritten(refusal.to_string()))?;
+    Ok((Split { installs, ..parts }, commands))
+}
+
+/// Reads the commands of a script, and says why one isn't understood. That matters only if the script comes to it.
+fn understood(script: Node) -> (Node, Vec<PipCommand>, Option<String>) {
     let mut commands = Vec::new();
     let mut why = None;
     let script = script.map_installs(&mut |install| match PipCommand::parse(&install.argv) {
@@ -155,14 +195,15 @@ fn understood(script: Node) -> Result<(Node, Vec<PipCommand>), NoCandidate> {
             Node::Other { reason: error.reason }
         }
     });
-    if commands.is_empty() {
-        // Whatever it comes to, it is nothing that could be assembled.
-        return Err(match why {
-            Some(reason) => NoCandidate::AsWritten(reason),
-            None => NoCandidate::AsWritten("its script has no install command that is understood".to_owned()),
-        });
-    }
-    Ok((script, commands))
+    (script, commands, why)
+}
+
+/// Whether all that goes from one part of a RUN to the next are files of its root, and of caches.
+fn only_files_are_shared(exec: &pb::ExecOp) -> bool {
+    exec.mounts.iter().filter(|mount| mount.dest != "/").all(|mount| {
+        mount.readonly
+            || [pb::MountType::Cache, pb::MountType::Ssh].iter().any(|kind| mount.mount_type == *kind as i32)
+    })
 }
 
 /// Where pip keeps what it downloads.

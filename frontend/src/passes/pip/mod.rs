@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! candidate   are the installs of this RUN understood?
+//! split       what it does beside installing
 //! builder     what the builder must have
 //! foreign     which platforms it can run
 //! ops         the operations that take its place
 //! budget      which wheels get a layer of their own
 //! assemble    one step: resolve, payloads, record, merge
+//! made        what it was made into
 //! carry       a COPY from another stage takes payloads along
 //! ```
 
@@ -16,15 +18,17 @@ mod builder;
 mod candidate;
 mod carry;
 mod foreign;
+mod made;
 mod ops;
+mod split;
 
 use std::collections::HashMap;
 
 use plinth_proto::graph::{Edge, Graph, OpId, Rewrite};
 use plinth_proto::pb;
 
-use self::assemble::Assembled;
 use self::candidate::{NoCandidate, classify, names_cache};
+use self::made::Assembled;
 use super::Stop;
 use super::chain::{described, line};
 use crate::context::Context;
@@ -76,6 +80,8 @@ pub enum Treatment {
         removed: Vec<String>,
         /// Files that the shell makes of what installers print.
         outputs: Vec<String>,
+        /// What it runs beside the installs, by itself and as it is written.
+        runs: Vec<String>,
         /// Number of layers.
         layers: usize,
     },

@@ -290,6 +290,36 @@ pub(super) fn warm(
     Ok(exec.add(rewrite, "[plinth] warm up the interpreter".to_owned(), &Origin::default())?.output(out))
 }
 
+/// A part of the step's script, as the step itself would run it: `text` takes the place of the script, `before` that of
+/// the root.
+pub(super) fn part(
+    rewrite: &mut Rewrite,
+    step: OpId,
+    candidate: &Candidate,
+    inputs: &[Edge],
+    before: Edge,
+    text: &str,
+    metadata: pb::OpMetadata,
+) -> Result<Edge, GraphError> {
+    let mut exec = candidate.exec.clone();
+    if let Some(script) = exec.meta.as_mut().and_then(|meta| meta.args.last_mut()) {
+        text.clone_into(script);
+    }
+    let mut used: Vec<Edge> = Vec::new();
+    for (at, mount) in exec.mounts.iter_mut().enumerate() {
+        let given = usize::try_from(mount.input).ok().and_then(|input| inputs.get(input)).copied();
+        let edge = if at == candidate.root { Some(before) } else { given };
+        let Some(edge) = edge else { continue };
+        let position = used.iter().position(|known| *known == edge).unwrap_or_else(|| {
+            used.push(edge);
+            used.len() - 1
+        });
+        mount.input = position as i64;
+    }
+    let op = pb::Op { op: Some(pb::op::Op::Exec(exec)), ..rewrite.graph()[step].op().clone() };
+    Ok(rewrite.add(NewOp { op, inputs: used, metadata, like: Some(step) })?.output(0))
+}
+
 /// All layers on top of the state before.
 pub(super) fn merge(
     rewrite: &mut Rewrite,

@@ -10,8 +10,10 @@
 //! tree        the grammar's tree: lists, conditions, subshells
 //! redirect    redirections
 //! command     one command: what it does, by its name
+//! chained     `a && b && c`, taken apart
 //! ```
 
+mod chained;
 mod command;
 mod redirect;
 mod tokens;
@@ -20,6 +22,7 @@ mod tree;
 use brush_parser::{ParserOptions, parse_tokens, uncached_tokenize_str};
 use plinth_layers::script::Node;
 
+pub use self::chained::chained;
 use self::tokens::{accounted, find_again};
 use self::tree::{Reader, sequence};
 use super::{NotSimple, guard};

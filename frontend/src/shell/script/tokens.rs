@@ -18,8 +18,10 @@ pub(super) enum Seen {
 
 /// A token as it stands in the script.
 pub(super) struct Found<'a> {
-    text: &'a str,
-    operator: bool,
+    pub(super) text: &'a str,
+    /// Where it begins, in bytes.
+    pub(super) at: usize,
+    pub(super) operator: bool,
     /// Nothing stands between it and the token before.
     adjacent: bool,
 }
@@ -70,7 +72,8 @@ pub(super) fn find_again<'a>(script: &'a str, tokens: &[Token]) -> Result<Vec<Fo
         if !fits || !after.starts_with(text) {
             return Err(uncertain(rest));
         }
-        found.push(Found { text: &after[..text.len()], operator, adjacent: gap.length == 0 });
+        let at = script.len() - after.len();
+        found.push(Found { text: &after[..text.len()], at, operator, adjacent: gap.length == 0 });
         rest = &after[text.len()..];
         (newline, at_word) = (false, !operator);
     }
