@@ -69,6 +69,12 @@ impl BuildError {
         &self.status.message
     }
 
+    /// The first line of the message: the rest is in the build log.
+    #[must_use]
+    pub fn first_line(&self) -> &str {
+        self.message().lines().next().unwrap_or_default()
+    }
+
     /// The user stopped the build: nothing else may be tried.
     #[must_use]
     pub fn is_canceled(&self) -> bool {

@@ -21,6 +21,18 @@ pub(crate) enum Stop {
     Failed(BuildError),
 }
 
+impl Stop {
+    /// Refused for a reason, unless the error is that the build was stopped.
+    pub(crate) fn refused(error: BuildError, reason: impl FnOnce(&BuildError) -> String) -> Self {
+        if error.is_canceled() { Self::Failed(error) } else { Self::Refused(reason(&error)) }
+    }
+
+    /// As [`Stop::refused`]: what can't be done, and the first line of why.
+    pub(crate) fn about(error: BuildError, what: &str) -> Self {
+        Self::refused(error, |error| format!("{what}: {}", error.first_line()))
+    }
+}
+
 impl From<String> for Stop {
     fn from(reason: String) -> Self {
         Self::Refused(reason)

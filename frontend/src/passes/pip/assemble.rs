@@ -4,11 +4,10 @@ use std::collections::HashMap;
 
 use plinth_layers::facts::Facts;
 use plinth_layers::pip::network_variables;
-use plinth_layers::resolution::{Outcome, Plan, Resolution};
-use plinth_layers::steps::record::Verdict;
-use plinth_layers::steps::summary::{Mark, Summary};
+use plinth_layers::resolution::Plan;
 use plinth_proto::graph::{Edge, OpId, Rewrite};
 
+use super::answers::{Base, Found, base, check, resolve, sizes};
 use super::builder::lacks;
 use super::candidate::Candidate;
 use super::carry::Known;
@@ -22,13 +21,6 @@ use crate::exec::{CUSTOM_NAME, Origin, Tool};
 use crate::image::LayerNote;
 use crate::passes::Stop;
 use crate::passes::chain::{End, chain, described};
-
-/// What the base image of the step offers: an interpreter to compile with, and facts that the result rests on.
-struct Base {
-    image: Option<Edge>,
-    facts: Option<Facts>,
-    evidence: Vec<Edge>,
-}
 
 /// Assembles a step.
 pub(super) async fn run(
@@ -138,13 +130,9 @@ impl Part<'_> {
             text,
             self.origin.metadata(name),
         )?;
-        cx.solve(rewrite, edge, true).await.map_err(|error| {
-            if error.is_canceled() {
-                Stop::Failed(error)
-            } else {
-                Stop::Refused(format!("a part of it fails (`{text}`)"))
-            }
-        })?;
+        cx.solve(rewrite, edge, true)
+            .await
+            .map_err(|error| Stop::refused(error, |_| format!("a part of it fails (`{text}`)")))?;
         made.notes.push(LayerNote { created_by: format!("RUN {text}") });
         made.runs.push(text.to_owned());
         Ok(edge)
@@ -156,12 +144,6 @@ enum Came {
     /// To an install, which gives this state.
     ToAnInstall(Edge, Box<Made>, Found),
     ToItsEnd,
-}
-
-/// How the script goes on after an install.
-struct Found {
-    events: Vec<bool>,
-    more: bool,
 }
 
 /// Assembles the install that comes next.
@@ -192,11 +174,11 @@ async fn install(
             Ok(came) => return Ok(came),
         }
     }
-    let why = first.map(|error| one_line(&error)).unwrap_or_default();
+    let why = first.map(|error| error.first_line().to_owned()).unwrap_or_default();
     Err(Stop::Refused(format!("its wheels can't be fetched: {why}")))
 }
 
-enum Attempt {
+pub(super) enum Attempt {
     Stop(Stop),
     /// The payloads can't be made because a wheel can't be had.
     WheelsNotFetched(BuildError),
@@ -280,63 +262,6 @@ async fn attempt(
     Ok(Came::ToAnInstall(edge, Box::new(made), found))
 }
 
-/// The image that the state before stands on, and what is in it.
-async fn base(
-    cx: &Context,
-    rewrite: &mut Rewrite,
-    tool: &Tool,
-    before: Edge,
-    originals: &HashMap<OpId, OpId>,
-) -> Result<Base, Stop> {
-    let none = Base { image: None, facts: None, evidence: Vec::new() };
-    let End::Source(image) = chain(rewrite.graph(), before).0 else { return Ok(none) };
-    if crate::context::image_name(rewrite.graph(), image).is_none() {
-        return Ok(none);
-    }
-    let mut base = Base { image: Some(image.output(0)), facts: None, evidence: Vec::new() };
-    // The decision to substitute rests on the original's facts too: with them among the evidence, a cache export holds
-    // them, and a build that has nothing but that cache pulls neither image.
-    for image in [Some(image), originals.get(&image).copied()].into_iter().flatten() {
-        match cx.facts(rewrite, tool, image).await {
-            Ok((facts, edge)) => {
-                base.facts.get_or_insert(facts);
-                base.evidence.push(edge);
-            }
-            Err(error) if error.is_canceled() => return Err(Stop::Failed(error)),
-            Err(error) => {
-                return Err(Stop::Refused(format!("its base image can't be read: {}", one_line(&error))));
-            }
-        }
-    }
-    Ok(base)
-}
-
-/// Waits for the resolution: of the install that comes next, if there is one.
-async fn resolve(
-    cx: &Context,
-    rewrite: &mut Rewrite,
-    resolution: Edge,
-) -> Result<Option<(Plan, Found)>, Stop> {
-    let refused = |error: BuildError| {
-        if error.is_canceled() {
-            return Stop::Failed(error);
-        }
-        Stop::Refused("the installer found no answer (its output is in the build log)".to_owned())
-    };
-    let solved = cx.solve(rewrite, resolution, true).await.map_err(refused)?;
-    let resolution: Resolution = cx.read_json(&solved, Resolution::FILE).await.map_err(refused)?;
-    if resolution.format != Resolution::FORMAT {
-        return Err(Stop::Refused("its resolution was written by another release".to_owned()));
-    }
-    let found = Found { events: resolution.events, more: resolution.more };
-    match resolution.outcome {
-        Outcome::Assemble(plan) => Ok(Some((*plan, found))),
-        Outcome::Refuse { reason } => Err(Stop::Refused(reason)),
-        Outcome::End { success: true } => Ok(None),
-        Outcome::End { success: false } => Err(Stop::Refused("its script ends with a failure".to_owned())),
-    }
-}
-
 fn payloads(
     rewrite: &mut Rewrite,
     site: &Site<'_>,
@@ -367,70 +292,6 @@ fn payloads(
         ops::payload(rewrite, site.tool, &compiler, wheel, fetched, &origin)
     };
     Ok(plan.install.iter().map(payload).collect::<Result<_, _>>()?)
-}
-
-/// Waits for all payloads and asks for their sizes, in bytes, in the order of the plan.
-async fn sizes(
-    cx: &Context,
-    rewrite: &mut Rewrite,
-    plan: &Plan,
-    payloads: &[Payload],
-    marks: Edge,
-) -> Result<Vec<u64>, Attempt> {
-    let read = async |rewrite: &mut Rewrite| {
-        let solved = cx.solve(rewrite, marks, true).await?;
-        cx.bridge.list(&solved, "", Mark::PATTERN).await
-    };
-    let names = match read(rewrite).await {
-        Ok(names) => names,
-        Err(error) if error.is_canceled() => return Err(Stop::Failed(error).into()),
-        Err(error) => return Err(Attempt::WheelsNotFetched(error)),
-    };
-    let marks: HashMap<String, Option<u64>> =
-        names.iter().filter_map(|name| Mark::parse(name)).map(|mark| (mark.sha256, mark.bytes)).collect();
-    let mut sizes = Vec::new();
-    for (wheel, payload) in plan.install.iter().zip(payloads) {
-        match marks.get(&wheel.sha256) {
-            Some(Some(bytes)) => sizes.push(*bytes),
-            Some(None) => return Err(refusal(cx, rewrite, *payload).await.into()),
-            None => return Err(format!("the payload of {} has no mark", wheel.filename).into()),
-        }
-    }
-    Ok(sizes)
-}
-
-/// Why a wheel must not be assembled.
-async fn refusal(cx: &Context, rewrite: &mut Rewrite, payload: Payload) -> Stop {
-    let read = async |rewrite: &mut Rewrite| {
-        let solved = cx.solve(rewrite, payload.meta, false).await?;
-        cx.read_json(&solved, Summary::FILE).await
-    };
-    match read(rewrite).await {
-        Ok(Summary::Refused { reason }) => Stop::Refused(reason),
-        Ok(Summary::Payload { .. }) => Stop::Refused("a payload and its mark disagree".to_owned()),
-        Err(error) if error.is_canceled() => Stop::Failed(error),
-        Err(error) => Stop::Refused(format!("a payload's summary can't be read: {}", one_line(&error))),
-    }
-}
-
-/// Waits for the record layer; if it refuses, asks why.
-async fn check(cx: &Context, rewrite: &mut Rewrite, record: ops::Record) -> Result<(), Stop> {
-    let failed = |error: BuildError| {
-        if error.is_canceled() {
-            Stop::Failed(error)
-        } else {
-            Stop::Refused(format!("its records can't be made: {}", one_line(&error)))
-        }
-    };
-    let Err(error) = cx.solve(rewrite, record.record, true).await else { return Ok(()) };
-    if error.is_canceled() {
-        return Err(Stop::Failed(error));
-    }
-    let solved = cx.solve(rewrite, record.why, true).await.map_err(failed)?;
-    match cx.read_json(&solved, Verdict::FILE).await.map_err(failed)? {
-        Verdict::Refused { reason } => Err(Stop::Refused(reason)),
-        Verdict::Assembled => Err(failed(error)),
-    }
 }
 
 /// Layers below and above the step that the budget has to leave room for.
@@ -485,9 +346,4 @@ fn outputs(candidate: &Candidate, plan: &Plan) -> Vec<String> {
         installs.iter().flat_map(|install| &install.outputs).any(|output| output == name)
     };
     plan.left.iter().map(|left| left.path.clone()).filter(|path| named(path)).collect()
-}
-
-/// The first line of an error: the rest is in the build log.
-pub(super) fn one_line(error: &BuildError) -> String {
-    error.message().lines().next().unwrap_or_default().to_owned()
 }

@@ -11,7 +11,7 @@ use plinth_layers::tree::LAYOUT;
 use plinth_proto::graph::{Edge, Graph, GraphError, OpId, Rewrite};
 use plinth_proto::pb;
 
-use super::assemble::{layers_below, one_line};
+use super::assemble::layers_below;
 use super::made::Assembled;
 use super::ops::{self, Payload};
 use super::{Treatment, budget};
@@ -107,13 +107,7 @@ pub(super) async fn run(
         origin: Origin { op: Some(step), ignore_cache, group: None },
     };
     let carried = site.carry(rewrite)?;
-    let refused = |error: crate::error::BuildError| {
-        if error.is_canceled() {
-            Stop::Failed(error)
-        } else {
-            Stop::Refused(format!("what it copies can't be looked at: {}", one_line(&error)))
-        }
-    };
+    let refused = |error| Stop::about(error, "what it copies can't be looked at");
     let solved = cx.solve(rewrite, carried, true).await.map_err(refused)?;
     let whole = match cx.read_json(&solved, Carried::FILE).await.map_err(refused)? {
         Carried::Whole { payloads } if payloads.is_empty() => return Err(Stop::Unrelated),

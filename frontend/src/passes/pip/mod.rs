@@ -8,10 +8,12 @@
 //! ops         the operations that take its place
 //! budget      which wheels get a layer of their own
 //! assemble    one step: resolve, payloads, record, merge
+//! answers     what the operations of that answer
 //! made        what it was made into
 //! carry       a COPY from another stage takes payloads along
 //! ```
 
+mod answers;
 mod assemble;
 mod budget;
 mod builder;
