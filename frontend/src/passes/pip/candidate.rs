@@ -198,12 +198,14 @@ fn understood(script: Node) -> (Node, Vec<PipCommand>, Option<String>) {
     (script, commands, why)
 }
 
-/// Whether all that goes from one part of a RUN to the next are files of its root, and of caches.
+/// Whether all that goes from one part of a RUN to the next are files of its root, and downloads.
 fn only_files_are_shared(exec: &pb::ExecOp) -> bool {
-    exec.mounts.iter().filter(|mount| mount.dest != "/").all(|mount| {
-        mount.readonly
-            || [pb::MountType::Cache, pb::MountType::Ssh].iter().any(|kind| mount.mount_type == *kind as i32)
-    })
+    const DOWNLOADS: &[&str] = &["/var/cache/apt", "/var/lib/apt", "/root/.cache"];
+    let cache = |mount: &pb::Mount| {
+        mount.mount_type == pb::MountType::Cache as i32
+            && DOWNLOADS.iter().any(|place| Path::new(&mount.dest).starts_with(place))
+    };
+    exec.mounts.iter().filter(|mount| mount.dest != "/").all(|mount| mount.readonly || cache(mount))
 }
 
 /// Where pip keeps what it downloads.

@@ -58,10 +58,11 @@ impl Made {
 
     fn treatment(&self, installs: usize) -> Treatment {
         let Self { notes, alone, tail, removed, outputs, runs, .. } = self;
-        match (notes.len(), installs) {
+        let layers = notes.len();
+        match (layers - runs.len(), installs) {
             (0, 0) => Treatment::Satisfied("its conditions aren't met, so it installs nothing".to_owned()),
             (0, _) => Treatment::Satisfied("everything that it asks for is installed already".to_owned()),
-            (layers, _) => Treatment::Assembled {
+            _ => Treatment::Assembled {
                 alone: alone.clone(),
                 tail: tail.clone(),
                 removed: removed.clone(),

@@ -9,6 +9,7 @@ use plinth_layers::steps::summary::Mark;
 use plinth_layers::tree::LAYOUT;
 use plinth_proto::graph::{Edge, GraphError, NewOp, OpId, Rewrite};
 use plinth_proto::pb;
+use sha2::{Digest as _, Sha256};
 
 use super::candidate::Candidate;
 use crate::exec::{Origin, Tool, ToolExec};
@@ -303,7 +304,8 @@ pub(super) fn part(
 ) -> Result<Edge, GraphError> {
     let mut exec = candidate.exec.clone();
     if let Some(script) = exec.meta.as_mut().and_then(|meta| meta.args.last_mut()) {
-        text.clone_into(script);
+        // As in a plain build, a change anywhere in the RUN makes all of it run again.
+        *script = format!("{text}\n# part of sha256:{}", hex::encode(Sha256::digest(script.as_bytes())));
     }
     let mut used: Vec<Edge> = Vec::new();
     for (at, mount) in exec.mounts.iter_mut().enumerate() {

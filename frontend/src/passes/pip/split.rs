@@ -1,10 +1,11 @@
 //! A RUN that does something else beside installing: `apt-get … && pip install … && playwright install`. What comes
 //! before the installs, and what comes after them, run by themselves, as they are written.
 //!
-//! That is the same as long as nothing but files goes from one part to the next: no state of a shell (so no command of
-//! the shell's own in any part), no process that goes on (so only programs before the installs that leave none), no
-//! memory of where a program was found. And it must not cost: what a later part removes or changes would stay in the layer
-//! of an earlier one.
+//! That is the same as long as nothing but files goes from one part to the next: no state of a shell, no process that goes
+//! on, no memory of where a program was found, nothing of the container itself (`/dev/shm`, the working directory's own
+//! identity). And it must not cost: what a later part removes or changes would stay in the layer of an earlier one. Of a
+//! program that could do anything none of this can be known, so what may come before and after is a short list of forms,
+//! in words without variables.
 
 use plinth_layers::script::Node;
 
@@ -30,47 +31,8 @@ impl Split {
     }
 }
 
-/// Programs that leave nothing but files.
-const BEFORE: &[&str] = &[
-    "addgroup",
-    "adduser",
-    "apk",
-    "apt",
-    "apt-get",
-    "chmod",
-    "chown",
-    "cp",
-    "curl",
-    "dnf",
-    "git",
-    "groupadd",
-    "install",
-    "ldconfig",
-    "ln",
-    "locale-gen",
-    "microdnf",
-    "mkdir",
-    "mv",
-    "rm",
-    "tar",
-    "touch",
-    "unzip",
-    "update-ca-certificates",
-    "useradd",
-    "usermod",
-    "virtualenv",
-    "wget",
-    "yum",
-];
-
-/// Programs that remove or change files: behind the installs, these would be in layers already.
-const NOT_AFTER: &[&str] = &[
-    "apk", "apt", "apt-get", "chgrp", "chmod", "chown", "conda", "dnf", "dpkg", "find", "microdnf", "mv",
-    "rm", "sed", "shred", "strip", "truncate", "xargs", "yum",
-];
-
-/// Words that make a program one of those.
-const NOT_AFTER_WORDS: &[&str] = &["uninstall", "remove", "purge", "compileall", "--upgrade", "-U"];
+/// Packages that may bring another shell.
+const SHELLS: &[&str] = &["bash", "busybox", "dash", "ksh", "mksh", "posh", "yash", "zsh"];
 
 /// One command.
 struct Part {
@@ -79,13 +41,6 @@ struct Part {
 }
 
 impl Part {
-    /// The program's name, where it is a plain one.
-    fn program(&self) -> Option<&str> {
-        let word = self.text.split_whitespace().next()?;
-        let plain = word.bytes().all(|b| b.is_ascii_alphanumeric() || b"._+-/".contains(&b));
-        (plain && !BUILTINS.contains(&word)).then_some(word)
-    }
-
     /// A program that isn't understood.
     fn is_other(&self) -> bool {
         matches!(self.node, Node::Other { .. })
@@ -96,25 +51,97 @@ impl Part {
         matches!(self.node, Node::Status { success: true } | Node::Test { .. })
     }
 
+    /// Its words, if each means just itself.
+    fn words(&self) -> Option<Vec<&str>> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._+:=,/-".contains(&b);
+        let words: Vec<&str> = self.text.split_whitespace().filter(|word| *word != "\\").collect();
+        words.iter().all(|word| word.bytes().all(plain) || *word == APT_LISTS).then_some(words)
+    }
+
     fn may_come_before(&self) -> bool {
-        let venv = || {
-            let mut words = self.text.split_whitespace();
-            let python = words.next().is_some_and(|word| matches!(word, "python" | "python3"));
-            python && words.next() == Some("-m") && words.next() == Some("venv")
-        };
-        self.is_quiet()
-            || matches!(self.node, Node::Remove { .. })
-            || self.is_other() && self.program().is_some_and(|program| BEFORE.contains(&program) || venv())
+        self.is_quiet() && !self.text.contains(['$', '>', '<'])
+            || self.words().is_some_and(|words| leaves_only_files(&words))
     }
 
     fn may_come_after(&self) -> bool {
-        let harmless = |program: &str| {
-            let name = program.rsplit('/').next().unwrap_or(program);
-            !NOT_AFTER.contains(&name)
-                && !self.text.split_whitespace().any(|word| NOT_AFTER_WORDS.contains(&word))
-        };
-        self.is_quiet() || self.is_other() && self.program().is_some_and(harmless)
+        self.is_quiet() && !self.text.contains(['$', '>', '<'])
+            || self.is_other()
+                && (self.words().is_some_and(|words| only_adds(&words)) || imports(self.text.as_str()))
     }
+}
+
+/// What the usual clean-up after `apt-get update` removes.
+const APT_LISTS: &str = "/var/lib/apt/lists/*";
+
+/// Commands that leave nothing but files, and none that an install would care for but by looking at it.
+fn leaves_only_files(words: &[&str]) -> bool {
+    let option = |word: &&str| word.starts_with('-');
+    let absolute = |word: &&str| word.starts_with('/') && !word.split('/').any(|part| part == "..");
+    let after = |at: usize| words[at..].iter().filter(|word| !option(word));
+    match words {
+        ["apt-get", rest @ ..] => {
+            let mut operands = rest.iter().filter(|word| !option(word));
+            match operands.next() {
+                Some(&("update" | "clean" | "autoclean")) => operands.next().is_none(),
+                Some(&"install") => operands.all(|name| {
+                    let package = name.split(['=', ':', '/']).next().unwrap_or_default();
+                    !package.is_empty() && !SHELLS.contains(&package)
+                }),
+                _ => false,
+            }
+        }
+        ["rm", "-rf" | "-fr" | "-r", paths @ ..] => {
+            !paths.is_empty()
+                && paths.iter().all(|path| {
+                    *path == APT_LISTS
+                        || absolute(path) && ["/var/lib/apt/lists", "/var/cache/apt"].contains(path)
+                })
+        }
+        ["mkdir", ..] => words[1..].iter().all(|word| *word == "-p" || absolute(word)),
+        ["python" | "python3", "-m", "venv", ..] => after(3).count() == 1 && after(3).all(absolute),
+        ["virtualenv", ..] => after(1).count() == 1 && after(1).all(absolute),
+        _ => false,
+    }
+}
+
+/// Commands that only add files, outside of what was installed.
+fn only_adds(words: &[&str]) -> bool {
+    match words {
+        ["playwright", rest @ ..] | ["python" | "python3", "-m", "playwright", rest @ ..] => {
+            rest.first() == Some(&"install")
+        }
+        ["python" | "python3", "-m", "nltk.downloader", ..]
+        | ["python" | "python3", "-m", "spacy", "download", ..] => true,
+        _ => false,
+    }
+}
+
+/// `python -c "import a, b; a.download('c')"`: imports and downloads, nothing else.
+fn imports(text: &str) -> bool {
+    let code = ["python -c ", "python3 -c "].into_iter().find_map(|start| text.strip_prefix(start));
+    let Some(code) = code.map(str::trim) else { return false };
+    let code = ['"', '\'']
+        .into_iter()
+        .find_map(|quote| code.strip_prefix(quote)?.strip_suffix(quote).filter(|code| !code.contains(quote)));
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.,;()'\" /-".contains(&b);
+    let statement = |statement: &str| {
+        let statement = statement.trim();
+        let names = |names: &str| {
+            names
+                .split(',')
+                .all(|name| name.trim().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.'))
+        };
+        if let Some(modules) = statement.strip_prefix("import ") {
+            return names(modules);
+        }
+        let called = statement.split_once('(').filter(|(_, rest)| rest.ends_with(')'));
+        called.is_some_and(|(function, arguments)| {
+            function.ends_with(".download")
+                && names(function)
+                && !arguments.trim_end_matches(')').contains('(')
+        })
+    };
+    code.is_some_and(|code| code.bytes().all(plain) && code.split(';').all(statement))
 }
 
 /// Splits a script; `read` reads one command of it, with installs that aren't understood as [`Node::Other`].
@@ -136,6 +163,8 @@ pub(super) fn split(script: &str, read: &dyn Fn(&str) -> Result<Node, NotSimple>
         |part: &Part| is_install(part) || part.is_quiet() || matches!(part.node, Node::Remove { .. });
     let fine = before.iter().all(Part::may_come_before)
         && installs.iter().all(understood)
+        // What it removes may be what came before.
+        && (before.is_empty() || !installs.iter().any(|part| matches!(part.node, Node::Remove { .. })))
         && after.iter().all(Part::may_come_after)
         && !(before.is_empty() && after.is_empty())
         && !meets_again(&[before, installs, after]);
@@ -197,26 +226,27 @@ mod tests {
         let some = |text: &str| Some(text.to_owned());
         for (script, before, installs, after) in [
             (
-                "apt-get update && apt-get install -y gcc && rm -rf /var/lib/apt/lists/* && pip install a",
-                some("apt-get update && apt-get install -y gcc && rm -rf /var/lib/apt/lists/*"),
+                "apt-get update && apt-get install -y --no-install-recommends gcc && rm -rf /var/lib/apt/lists/* && pip install a",
+                some(
+                    "apt-get update && apt-get install -y --no-install-recommends gcc && rm -rf /var/lib/apt/lists/*",
+                ),
                 1,
                 None,
             ),
-            ("python3 -m venv /v && /v/bin/true && pip install a", None, 0, None),
             ("python3 -m venv /v && pip install a && pip install b", some("python3 -m venv /v"), 2, None),
             (
-                "pip install a && playwright install && echo done",
+                "pip install a && playwright install chromium && echo done",
                 None,
                 1,
-                some("playwright install && echo done"),
+                some("playwright install chromium && echo done"),
             ),
             (
-                "mkdir -p /x && pip install a && rm -rf /tmp/y && python3 -c 'import a; a.f()'",
-                some("mkdir -p /x"),
+                "pip install a && rm -rf /tmp/y && python3 -c \"import a; a.download('x')\"",
+                None,
                 1,
-                some("python3 -c 'import a; a.f()'"),
+                some("python3 -c \"import a; a.download('x')\""),
             ),
-            ("echo a && mkdir \\\n  /x && pip install a", some("echo a && mkdir \\\n  /x"), 1, None),
+            ("echo a && mkdir -p \\\n  /x && pip install a", some("echo a && mkdir -p \\\n  /x"), 1, None),
         ] {
             let wanted = (installs > 0).then_some((before, installs, after));
             assert_eq!(parts(script), wanted, "{script}");
@@ -230,27 +260,43 @@ mod tests {
             "pip install a && rm -rf /tmp/y",
             "pip install a || make",
             "make && pip install a",
-            "cd /x && mkdir y && pip install a",
-            "mkdir y && cd /x && pip install a",
-            "export A=1 && mkdir y && pip install a",
-            "umask 077 && mkdir y && pip install a",
+            "cd /x && mkdir /y && pip install a",
+            "mkdir y && pip install a",
+            "mkdir -m 700 /y && pip install a",
+            "mkdir /y/.. && pip install a",
+            "mkdir /$Y && pip install a",
+            "echo $$ && mkdir /y && pip install a",
+            "mkdir /y && pip install a && rm -rf /y",
+            "export A=1 && mkdir /y && pip install a",
+            "umask 077 && mkdir /y && pip install a",
+            "apt-get install -y bash && pip install a",
+            "apt-get upgrade && pip install a",
+            "apt-get purge gcc && pip install a",
+            "rm -rf /var/lib/apt && pip install a",
+            "rm -rf /var/lib/apt/lists/../x && pip install a",
+            "ln -s /a /b && pip install a",
+            "git clone x && pip install a",
+            "python3 -m venv v && pip install a",
             "pip install a && find / -name '*.pyc' -delete",
             "pip install a && apt-get purge -y gcc",
             "pip install a && chown -R app /usr/local",
+            "pip install a && sh x.sh",
+            "pip install a && python3 -c \"import os; os.remove('x')\"",
+            "pip install a && python3 -c \"open('x', 'w')\"",
+            "pip install a && python3 -c \"import a; a.download(b.remove('x'))\"",
+            "pip install a && python3 -m pip install -e .",
             "pip install a && pip uninstall -y b",
             "pip download a && pip install b",
-            "pip install a && make && pip install b",
-            "pip install a && make && rm -rf /x",
-            "service x start && pip install a",
+            "pip install a && playwright install && pip install b",
+            "pip install a && playwright install && rm -rf /x",
             "python3 serve.py && pip install a",
-            "mkdir y && pip install a; make",
-            "mkdir y && pip install a\nmake",
-            "(mkdir y) && pip install a",
-            "mkdir y && { pip install a; }",
-            "mkdir y && ! pip install a",
-            "mkdir y && pip install a && $TOOL x",
-            "exec mkdir y && pip install a",
-            "pip install a && 'quoted program' x",
+            "mkdir /y && pip install a; make",
+            "mkdir /y && pip install a\nmake",
+            "(mkdir /y) && pip install a",
+            "mkdir /y && { pip install a; }",
+            "mkdir /y && ! pip install a",
+            "exec mkdir /y && pip install a",
+            "python3 -m venv /v && python3 -m pip install a && python3 -c 'import a'",
         ] {
             assert_eq!(parts(script), None, "{script}");
         }
