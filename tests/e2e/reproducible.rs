@@ -4,12 +4,13 @@
 use crate::pip::{BASE, wheels};
 use crate::support::build::{Build, Side};
 use crate::support::builder::Builder;
-use crate::support::env::e2e;
+use crate::support::env::{Env, e2e};
 use crate::support::files::Files;
 use crate::support::image::Image;
 use crate::support::index::Index;
 use crate::support::report::Report;
 use crate::support::tree::{Kind, Node};
+use crate::support::wheel::Wheel;
 
 fn service(index: &Index) -> Files {
     Files::dockerfile(&format!(
@@ -88,8 +89,26 @@ fn two_builders_make_the_same_layers() {
 fn an_empty_builder_with_the_cache_of_a_registry() {
     let env = e2e!();
     let index = Index::of(&wheels());
-    let files = service(&index);
-    let cache = format!("type=registry,ref={}/e2e/cache-reproducible:1", env.registry);
+    from_the_cache_alone(env, &index, &service(&index), "one-stage", &["assembled"]);
+}
+
+/// The same of a service whose last stage takes along what another one installed.
+#[test]
+fn an_empty_builder_with_the_cache_of_a_service_in_two_stages() {
+    let env = e2e!();
+    let big = (0..2_000).map(|i| format!("def f{i}():\n    return {i}\n")).collect::<String>();
+    let index = Index::of(&[Wheel::simple("heavy", "1.0").file("heavy/big.py", big).make()]);
+    let files = Files::dockerfile(&format!(
+        "FROM {BASE} AS builder\nRUN pip install --no-cache-dir --user -i {} heavy\nFROM {BASE}\n\
+         COPY --from=builder /root/.local /root/.local\nCMD [\"python3\"]\n",
+        index.url()
+    ));
+    from_the_cache_alone(env, &index, &files, "two-stages", &["assembled", "carried"]);
+}
+
+#[track_caller]
+fn from_the_cache_alone(env: &Env, index: &Index, files: &Files, name: &str, treatments: &[&str]) {
+    let cache = format!("type=registry,ref={}/e2e/cache-{name}:1", env.registry);
     let first = Builder::start(env, &[]);
     let built = Build::new(env, Side::Plinth, files.path())
         .on(&first.host)
@@ -97,7 +116,9 @@ fn an_empty_builder_with_the_cache_of_a_registry() {
         .layout()
         .run()
         .ok();
-    assert_eq!(Report::of_build(&built).map(|r| r.treatments()), Some(vec!["assembled".to_owned()]));
+    let report = Report::of_build(&built).expect("a report");
+    let found: Vec<_> = report.steps().iter().map(|step| step["treatment"].clone()).collect();
+    assert_eq!(found, treatments);
     let digest = built.layout().top().digest;
     drop(first);
 
@@ -105,11 +126,11 @@ fn an_empty_builder_with_the_cache_of_a_registry() {
     let second = Builder::start(env, &[]);
     let build = Build::new(env, Side::Plinth, files.path()).on(&second.host).flag("--import-cache", &cache);
     // Pushed, not exported: a push needs no layer that the registry has.
-    let again = build.push(&format!("{}/e2e/reproducible:1", env.registry)).run().ok();
+    let again = build.push(&format!("{}/e2e/{name}:1", env.registry)).run().ok();
     assert_eq!(again.digest(), digest);
     assert_eq!(index.server.requests(), Vec::<String>::new(), "neither index nor wheels are asked for");
     let ran: Vec<_> = again.progress.ran().into_iter().map(str::to_lowercase).collect();
-    for word in ["pip install", "resolv", "payload", "record"] {
+    for word in ["pip install", "resolv", "payload", "record", "packages in", "the rest of"] {
         let found: Vec<_> = ran
             .iter()
             .filter(|name| {
