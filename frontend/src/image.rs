@@ -181,7 +181,7 @@ impl ImageConfig {
     }
 }
 
-/// Replaces, in `env`, each variable of [`SELF_DESCRIPTION`] that still has the value of the old base by the value
+/// Replaces, in `env`, each variable of `SELF_DESCRIPTION` that still has the value of the old base by the value
 /// of the new one; removes it if the new base has none.
 pub fn rebase_env(env: &mut Vec<String>, from: &[String], to: &[String]) {
     let key = |entry: &str| entry.split_once('=').map_or(entry, |(k, _)| k).to_owned();
