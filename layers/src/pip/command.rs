@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::options::{self, Effect, OptionSpec};
 use super::{NotUnderstood, check_requirement, has_credentials};
+use crate::tree::is_plain;
 
 /// Which installer a command line calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -243,7 +244,7 @@ impl PipCommand {
         if target.user && target.prefix.is_some() {
             return Err(NotUnderstood::new("--user and --prefix together"));
         }
-        if target.prefix.is_some_and(|prefix| !plain_path(prefix)) {
+        if target.prefix.is_some_and(|prefix| !is_plain(prefix)) {
             return Err(NotUnderstood::new("--prefix with a path that is not absolute and plain"));
         }
         self.requirements.iter().try_for_each(|requirement| check_requirement(requirement))
@@ -284,13 +285,6 @@ fn check_file(option: &str, value: &str) -> Result<String, NotUnderstood> {
         return Err(NotUnderstood::new(format!("{option} by URL")));
     }
     Ok(value.to_owned())
-}
-
-/// An absolute path that says where it is without looking.
-fn plain_path(path: &str) -> bool {
-    path.len() > 1
-        && path.starts_with('/')
-        && path[1..].split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
 /// The last part of an absolute path, or the name itself; a relative path depends on the working directory.

@@ -417,3 +417,11 @@ fn directories(out: &Path) -> Result<Vec<String>, IoError> {
     all.sort();
     Ok(all)
 }
+
+/// What was said of the payload with this number, below a directory with `N/` for each. The inner error says why that is
+/// no such document.
+pub(super) fn read_meta(metas: &Path, index: usize) -> Result<Result<PayloadMeta, String>, IoError> {
+    let path = metas.join(index.to_string()).join(PayloadMeta::FILE);
+    let bytes = fs::read(&path).context("read", &path)?;
+    Ok(serde_json::from_slice(&bytes).map_err(|e| format!("{}: {e}", path.display())))
+}

@@ -11,6 +11,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::payload::read_meta;
 use super::remove;
 use crate::install::scripts::{self, Dialect};
 use crate::install::uninstall::{Removed, UninstallError};
@@ -236,15 +237,16 @@ fn read_metas(plan: &Plan, metas: &Path) -> Result<Vec<PayloadMeta>, Stop> {
     let mut out = Vec::new();
     let mut names = BTreeSet::new();
     for (index, distribution) in plan.install.iter().enumerate() {
-        let path = metas.join(index.to_string()).join(PayloadMeta::FILE);
-        let bytes = fs::read(&path).context("read", &path)?;
-        let spec = |why: &str| Stop::Fail(Error::Spec(format!("{}: {why}", path.display())));
-        let meta: PayloadMeta = serde_json::from_slice(&bytes).map_err(|e| spec(&e.to_string()))?;
+        let spec = |why: String| Stop::Fail(Error::Spec(why));
+        let meta = read_meta(metas, index)?.map_err(spec)?;
         if meta.layout != LAYOUT
             || !meta.sha256.eq_ignore_ascii_case(&distribution.sha256)
             || name::canonical(&meta.name) != name::canonical(&distribution.name)
         {
-            return Err(spec("describes another wheel, or is of another release"));
+            return Err(spec(format!(
+                "{}/{index} describes another wheel, or is of another release",
+                metas.display()
+            )));
         }
         if meta.scheme != plan.scheme {
             return refuse(format!(

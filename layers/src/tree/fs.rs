@@ -143,6 +143,17 @@ pub fn settle_directories(root: &Path) -> Result<(), IoError> {
     set(root, Attributes::canonical(0o755))
 }
 
+/// Copies a file, see [`create`], and gives it attributes.
+///
+/// # Errors
+/// As [`create`].
+pub fn copy(source: &Path, target: &Path, attributes: Attributes) -> Result<(), IoError> {
+    let mut input = File::open(source).context("open", source)?;
+    let mut output = create(target)?;
+    io::copy(&mut input, &mut output).context("copy", source)?;
+    settle(&output, target, attributes)
+}
+
 /// Copies the files of the tree `from` into the tree `to`, keeping modes and times. A file that is there already
 /// is left alone: the caller made sure that it is the same. Directories are created and not yet settled.
 ///
@@ -162,10 +173,7 @@ pub fn copy_tree(from: &Path, to: &Path) -> Result<(), IoError> {
             });
         } else if !target.exists() {
             let meta = fs::symlink_metadata(&source).context("look at", &source)?;
-            let mut input = File::open(&source).context("open", &source)?;
-            let mut output = create(&target)?;
-            io::copy(&mut input, &mut output).context("copy", &source)?;
-            settle(&output, &target, Attributes::of(&meta))?;
+            copy(&source, &target, Attributes::of(&meta))?;
         }
     }
     Ok(())

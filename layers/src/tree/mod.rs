@@ -1,10 +1,12 @@
 //! File trees: physical paths, parent directories, canonical tar and its diff ID.
 
 pub mod fs;
+mod hash;
 pub mod state;
 pub mod tar;
 
 pub use fs::IoError;
+pub use hash::sha256;
 pub use tar::diff_id;
 
 /// Version of the canonical layout of payload layers. Any change of a byte in any payload layer raises it;
@@ -15,3 +17,10 @@ pub const LAYOUT: u32 = 1;
 /// earliest that zip archives can express and earlier than any `SOURCE_DATE_EPOCH` in use, so that an
 /// exporter's `rewrite-timestamp` leaves payload layers as they are.
 pub const MTIME: u64 = 315_532_800;
+
+/// Whether a path is absolute and says where it is without looking: no empty part, `.` or `..`, no trailing `/`, and not
+/// the root.
+#[must_use]
+pub fn is_plain(path: &str) -> bool {
+    path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(|part| !matches!(part, "" | "." | "..")))
+}

@@ -11,9 +11,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
-
 use super::fs::{Context, IoError, list};
+use super::hash::HashWriter;
 
 const BLOCK: usize = 512;
 /// Length of the name field.
@@ -26,9 +25,9 @@ const PREFIX: usize = 155;
 /// # Errors
 /// The operating system's; entries that are neither regular files nor directories.
 pub fn diff_id(root: &Path) -> Result<String, IoError> {
-    let mut hash = HashWriter(Sha256::new());
+    let mut hash = HashWriter::default();
     write(root, &mut hash)?;
-    Ok(format!("sha256:{}", hex::encode(hash.0.finalize())))
+    Ok(format!("sha256:{}", hash.finish()))
 }
 
 /// Writes the layer of the tree at `root`.
@@ -183,19 +182,6 @@ fn ascii(name: &[u8]) -> Vec<u8> {
 fn pad(size: u64, to: &mut dyn Write) -> io::Result<()> {
     let over = usize::try_from(size % BLOCK as u64).unwrap_or(0);
     if over > 0 { to.write_all(&[0; BLOCK][over..]) } else { Ok(()) }
-}
-
-struct HashWriter(Sha256);
-
-impl Write for HashWriter {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.0.update(data);
-        Ok(data.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use serde::{Deserialize, Serialize};
 
 use self::tree::{Inode, Kind, Tree};
+use super::payload::read_meta;
 use super::probe::write_fixed;
 use crate::tree::LAYOUT;
 use crate::tree::fs::{self as tree_fs, Attributes, Context as _, IoError, inside, mtime};
@@ -149,7 +150,7 @@ pub fn rest(spec: &CarrySpec, places: Places<'_>, carried: &Carried, out: &Path)
                     fs::hard_link(first.get(), &target).context("create the hard link", &target)?;
                 }
                 Slot::Vacant(first) => {
-                    copy(&source, &target, entry.attributes)?;
+                    tree_fs::copy(&source, &target, entry.attributes)?;
                     first.insert(target);
                 }
             },
@@ -163,19 +164,7 @@ fn metas(spec: &CarrySpec, metas: &Path) -> Result<Vec<PayloadMeta>, Error> {
     if spec.layout != LAYOUT {
         return Err(Error::Spec(format!("layout {} is not {LAYOUT}, the one of this release", spec.layout)));
     }
-    let read = |index: usize| {
-        let path: PathBuf = metas.join(index.to_string()).join(PayloadMeta::FILE);
-        let bytes = fs::read(&path).context("read", &path)?;
-        serde_json::from_slice(&bytes).map_err(|e| Error::Spec(format!("{}: {e}", path.display())))
-    };
-    (0..spec.payloads).map(read).collect()
-}
-
-fn copy(source: &Path, target: &Path, attributes: Attributes) -> Result<(), IoError> {
-    let mut input = fs::File::open(source).context("open", source)?;
-    let mut output = tree_fs::create(target)?;
-    io::copy(&mut input, &mut output).context("copy", source)?;
-    tree_fs::settle(&output, target, attributes)
+    (0..spec.payloads).map(|index| read_meta(metas, index)?.map_err(Error::Spec)).collect()
 }
 
 fn link(to: &Path, target: &Path, attributes: Attributes) -> Result<(), IoError> {
@@ -203,9 +192,8 @@ fn settle(tree: &Tree, state: &State, out: &Path) -> Result<(), Error> {
         };
         tree_fs::set(&inside(out, path), attributes)?;
     }
-    let copied_to_is_new = state.node(&tree.path)? == Node::Absent;
-    // The nearest one gets a new entry.
-    let mut changes = copied_to_is_new;
+    // The nearest one that is there gets a new entry, if what is copied to is new.
+    let mut changes = state.node(&tree.path)? == Node::Absent;
     for ancestor in name::ancestors(&tree.path) {
         let attributes = match existing.get(ancestor) {
             Some(there) if std::mem::take(&mut changes) => Attributes { mtime: mtime(), ..*there },

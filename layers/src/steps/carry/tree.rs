@@ -98,12 +98,13 @@ impl Tree {
 /// Whether a file, directory or link has extended attributes; links are not followed. What an overlay file system notes
 /// for itself is none of the image's.
 pub(super) fn has_xattrs(path: &Path) -> Result<bool, IoError> {
-    // The kernel's own limit for all names together.
-    let mut names = [0_u8; 64 * 1024];
+    // Room for what an overlay file system notes; asked for every file, so no more than that.
+    let mut names = [0_u8; 1024];
     let length = match rustix::fs::llistxattr(path, &mut names[..]) {
         Ok(length) => length,
         // A file system that has none.
         Err(rustix::io::Errno::NOTSUP) => 0,
+        Err(rustix::io::Errno::RANGE) => return Ok(true),
         Err(errno) => {
             return Err(std::io::Error::from(errno)).context("list the extended attributes of", path);
         }

@@ -1,17 +1,14 @@
 //! Which payloads a directory has, whole and unchanged.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read as _;
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use sha2::{Digest, Sha256};
-
 use super::tree::{Inode, Kind, Tree};
-use crate::tree::fs::{Attributes, Context as _, IoError};
+use crate::tree::fs::{Attributes, IoError};
+use crate::tree::sha256 as sha256_of;
 use crate::wheel::PayloadMeta;
 
 /// The numbers of the payloads, ascending. Every file is read: a step after the install may have changed it.
@@ -58,23 +55,9 @@ fn is_whole(
         files += 1;
     }
     for (path, _, sha256) in meta.tree_files() {
-        let real = tree.real(from, path);
-        if digest(&real)? != sha256 {
+        if sha256_of(&tree.real(from, path))? != sha256 {
             return Ok(false);
         }
     }
     Ok(files > 0)
-}
-
-/// Hexadecimal SHA-256 of a file.
-fn digest(path: &Path) -> Result<String, IoError> {
-    let mut file = File::open(path).context("open", path)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = [0; 64 * 1024];
-    loop {
-        match file.read(&mut buffer).context("read", path)? {
-            0 => return Ok(hex::encode(hasher.finalize())),
-            count => hasher.update(&buffer[..count]),
-        }
-    }
 }
