@@ -1,10 +1,7 @@
 //! Lists of commands of which each runs if the one before it succeeded.
 
-use brush_parser::uncached_tokenize_str;
-
 use super::super::names::KEYWORDS;
-use super::options;
-use super::tokens::{check, find_again};
+use super::{options, tokens};
 
 /// The commands of `a && b && c`, each as it is written, two at least. Nothing if the script is anything else: if it has
 /// another operator than redirections, a keyword, or several lines that aren't one.
@@ -19,9 +16,7 @@ use super::tokens::{check, find_again};
 /// ```
 #[must_use]
 pub fn chained(script: &str) -> Option<Vec<String>> {
-    let tokens = uncached_tokenize_str(script, &options().tokenizer_options()).ok()?;
-    let found = find_again(script, &tokens).ok()?;
-    check(&found).ok()?;
+    let (_, found) = tokens::read(script, &options()).ok()?;
     let mut parts = Vec::new();
     for part in found.split(|token| token.operator && token.text == "&&") {
         let (first, last) = (part.first()?, part.last()?);

@@ -19,11 +19,11 @@ mod redirect;
 mod tokens;
 mod tree;
 
-use brush_parser::{ParserOptions, parse_tokens, uncached_tokenize_str};
+use brush_parser::{ParserOptions, parse_tokens};
 use plinth_layers::script::Node;
 
 pub use self::chained::chained;
-use self::tokens::{accounted, find_again};
+use self::tokens::accounted;
 use self::tree::{Reader, sequence};
 use super::{NotSimple, guard};
 
@@ -59,10 +59,7 @@ pub fn script(
 ) -> Result<Node, NotSimple> {
     guard::check(script, env)?;
     let options = options();
-    let tokens = uncached_tokenize_str(script, &options.tokenizer_options())
-        .map_err(|e| NotSimple::Unreadable(e.to_string()))?;
-    let found = find_again(script, &tokens)?;
-    tokens::check(&found)?;
+    let (tokens, found) = tokens::read(script, &options)?;
     let start = tokens.iter().position(|t| t.to_str() != "\n").ok_or(NotSimple::Nothing)?;
     let program =
         parse_tokens(&tokens[start..], &options).map_err(|e| NotSimple::Unreadable(e.to_string()))?;

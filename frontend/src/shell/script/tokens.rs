@@ -1,6 +1,6 @@
 //! The script's tokens, found again in its text: nothing may have got lost on the way to the tree.
 
-use brush_parser::Token;
+use brush_parser::{ParserOptions, Token, uncached_tokenize_str};
 
 use super::super::names::KEYWORDS;
 use super::NotSimple;
@@ -26,8 +26,20 @@ pub(super) struct Found<'a> {
     adjacent: bool,
 }
 
+/// The script's tokens, as the parser takes them and as they stand in the script.
+pub(super) fn read<'a>(
+    script: &'a str,
+    options: &ParserOptions,
+) -> Result<(Vec<Token>, Vec<Found<'a>>), NotSimple> {
+    let tokens = uncached_tokenize_str(script, &options.tokenizer_options())
+        .map_err(|e| NotSimple::Unreadable(e.to_string()))?;
+    let found = find_again(script, &tokens)?;
+    check(&found)?;
+    Ok((tokens, found))
+}
+
 /// What no script may have that is given to the parser.
-pub(super) fn check(found: &[Found<'_>]) -> Result<(), NotSimple> {
+fn check(found: &[Found<'_>]) -> Result<(), NotSimple> {
     let opens = |token: &&Found<'_>| token.text == "(" || KEYWORDS.contains(&token.text);
     if found.iter().filter(opens).count() > MAX_NESTING {
         return Err(NotSimple::Nesting);
@@ -54,7 +66,7 @@ fn refused(operator: &str) -> Option<NotSimple> {
 }
 
 /// Walks the script along its tokens. Line ends are left out.
-pub(super) fn find_again<'a>(script: &'a str, tokens: &[Token]) -> Result<Vec<Found<'a>>, NotSimple> {
+fn find_again<'a>(script: &'a str, tokens: &[Token]) -> Result<Vec<Found<'a>>, NotSimple> {
     let uncertain = |rest: &str| NotSimple::Uncertain(rest.chars().take(20).collect());
     let (mut rest, mut found, mut newline, mut at_word) = (script, Vec::new(), true, false);
     for token in tokens {
