@@ -45,17 +45,18 @@ pub(super) async fn run(
     let name = described(rewrite.graph(), step, CUSTOM_NAME).unwrap_or_else(|| "[plinth] install".to_owned());
     let part = Part { step, candidate, inputs: &inputs, origin: &origin, name: &name };
     let mut made = Made::default();
-    let Some(text) = &candidate.before else {
+    let Some(text) = &candidate.parts.before else {
         let (edge, installs) = part.installs(cx, rewrite, &tool, &base, before, &mut made).await?;
         return Ok(made.assembled(edge, installs));
     };
     let started = part.run(cx, rewrite, before, text, &mut made).await?;
+    let notes = made.notes.clone();
     match part.installs(cx, rewrite, &tool, &base, started, &mut made).await {
         Ok((edge, installs)) => Ok(made.assembled(edge, installs)),
         Err(Stop::Refused(reason)) => {
             // What has run needn't run again.
-            let mut made = Made { notes: made.notes.drain(..1).collect(), ..Made::default() };
-            let edge = part.run(cx, rewrite, started, &candidate.behind, &mut made).await?;
+            let mut made = Made { notes, ..Made::default() };
+            let edge = part.run(cx, rewrite, started, &candidate.parts.behind, &mut made).await?;
             let reason = format!("{reason}; what comes before the install is a layer of its own");
             Ok(Assembled { treatment: Treatment::AsWritten(reason), ..made.assembled(edge, 0) })
         }
@@ -104,7 +105,7 @@ impl Part<'_> {
                 Came::ToItsEnd => break,
             }
         }
-        if let Some(text) = &self.candidate.after {
+        if let Some(text) = &self.candidate.parts.after {
             before = self.run(cx, rewrite, before, text, made).await?;
         }
         Ok((before, installs))
@@ -340,7 +341,7 @@ fn mount_over<'a>(candidate: &'a Candidate, plan: &Plan) -> Option<&'a str> {
 
 /// Of the files that a plan leaves, those that the shell makes of what the installer prints.
 fn outputs(candidate: &Candidate, plan: &Plan) -> Vec<String> {
-    let installs = candidate.script.installs();
+    let installs = candidate.parts.installs.installs();
     let named = |path: &str| {
         let name = path.rsplit('/').next().unwrap_or_default();
         installs.iter().flat_map(|install| &install.outputs).any(|output| output == name)

@@ -8,18 +8,13 @@ use plinth_layers::uv::check_image_state;
 use plinth_proto::pb;
 
 use super::split::{Split, split};
+use crate::passes::Stop;
 use crate::shell;
 
 /// A RUN whose installs, and the order in which it comes to them, are understood.
 pub(super) struct Candidate {
-    /// What it runs: its installs.
-    pub(super) script: Node,
-    /// What it runs before them, as it is written.
-    pub(super) before: Option<String>,
-    /// What it runs after them, as it is written.
-    pub(super) after: Option<String>,
-    /// All that it runs behind `before`, as it is written.
-    pub(super) behind: String,
+    /// What it runs.
+    pub(super) parts: Split,
     /// The shell that would run it; none in exec form.
     pub(super) shell: Option<String>,
     /// The environment of the operation, the names of secrets with an empty value included.
@@ -34,21 +29,13 @@ pub(super) struct Candidate {
     pub(super) leaves_cache: bool,
 }
 
-/// Why a RUN isn't one.
-pub(super) enum NoCandidate {
-    /// It installs no Python package, as far as its text tells.
-    Unrelated,
-    /// It has to do with installing, but must run as written.
-    AsWritten(String),
-}
-
-/// Looks at an ExecOp.
-pub(super) fn classify(exec: &pb::ExecOp) -> Result<Candidate, NoCandidate> {
-    let as_written = |reason: String| NoCandidate::AsWritten(reason);
+/// Looks at an ExecOp. [`Stop::Unrelated`] if it installs no Python package, as far as its text tells.
+pub(super) fn classify(exec: &pb::ExecOp) -> Result<Candidate, Stop> {
+    let as_written = |reason: String| Stop::Refused(reason);
     let meta = exec.meta.clone().unwrap_or_default();
     let text = meta.args.join(" ");
     if !mentions_installer(&text) {
-        return Err(NoCandidate::Unrelated);
+        return Err(Stop::Unrelated);
     }
     let env: Vec<(String, String)> = meta
         .env
@@ -57,7 +44,7 @@ pub(super) fn classify(exec: &pb::ExecOp) -> Result<Candidate, NoCandidate> {
         .map(|(k, v)| (k.to_owned(), v.to_owned()))
         .collect();
     let mut shell = None;
-    let (Split { before, installs: script, after, behind }, commands) = match shell::shell_of(&meta.args) {
+    let (parts, commands) = match shell::shell_of(&meta.args) {
         shell::Form::Shell { script, shell: program, stops_on_failure } => {
             shell = Some(program.to_owned());
             // The container runtime sets these, so the environment of the operation isn't the whole one.
@@ -118,27 +105,12 @@ pub(super) fn classify(exec: &pb::ExecOp) -> Result<Candidate, NoCandidate> {
     for command in &commands {
         leaves_cache |= check_places(command, &env, exec)?;
     }
-    Ok(Candidate {
-        script,
-        before,
-        after,
-        behind,
-        shell,
-        env,
-        commands,
-        exec: exec.clone(),
-        root,
-        leaves_cache,
-    })
+    Ok(Candidate { parts, shell, env, commands, exec: exec.clone(), root, leaves_cache })
 }
 
 /// Checks what a command writes beside the install. Gives whether it leaves its download cache in the image.
-fn check_places(
-    command: &PipCommand,
-    env: &[(String, String)],
-    exec: &pb::ExecOp,
-) -> Result<bool, NoCandidate> {
-    let as_written = |reason: String| NoCandidate::AsWritten(reason);
+fn check_places(command: &PipCommand, env: &[(String, String)], exec: &pb::ExecOp) -> Result<bool, Stop> {
+    let as_written = |reason: String| Stop::Refused(reason);
     let covered = |path: &str| {
         exec.mounts.iter().any(|mount| mount.dest != "/" && Path::new(path).starts_with(&mount.dest))
     };
@@ -165,19 +137,19 @@ fn is_installer(program: &str) -> bool {
 }
 
 /// A script whose installs are understood, with their commands, if a walk through it gets anywhere.
-fn followed(parts: Split, stops_on_failure: bool) -> Result<(Split, Vec<PipCommand>), NoCandidate> {
+fn followed(parts: Split, stops_on_failure: bool) -> Result<(Split, Vec<PipCommand>), Stop> {
     let (script, commands, why) = understood(parts.installs);
     if commands.is_empty() {
         // Whatever it comes to, it is nothing that could be assembled.
         let why = why.unwrap_or_else(|| "its script has no install command that is understood".to_owned());
-        return Err(NoCandidate::AsWritten(why));
+        return Err(Stop::Refused(why));
     }
     let installs = match script {
         Node::Install(_) => script,
         _ if stops_on_failure => Node::Sequence { nodes: vec![Node::StopOnFailure, script] },
         _ => script,
     };
-    first(&installs).map_err(|refusal| NoCandidate::AsWritten(refusal.to_string()))?;
+    first(&installs).map_err(|refusal| Stop::Refused(refusal.to_string()))?;
     Ok((Split { installs, ..parts }, commands))
 }
 
@@ -319,8 +291,9 @@ mod tests {
 
     fn reason(exec: &pb::ExecOp) -> Option<String> {
         match classify(exec) {
-            Err(NoCandidate::AsWritten(reason)) => Some(reason),
-            Err(NoCandidate::Unrelated) => Some("unrelated".to_owned()),
+            Err(Stop::Refused(reason)) => Some(reason),
+            Err(Stop::Unrelated) => Some("unrelated".to_owned()),
+            Err(Stop::Failed(_)) => panic!("nothing is asked of the builder"),
             Ok(_) => None,
         }
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use plinth_layers::steps::carry::{Carried, CarrySpec};
 use plinth_layers::steps::mounts;
-use plinth_layers::tree::LAYOUT;
+use plinth_layers::tree::{LAYOUT, is_plain};
 use plinth_proto::graph::{Edge, Graph, GraphError, OpId, Rewrite};
 use plinth_proto::pb;
 
@@ -50,11 +50,8 @@ pub(super) fn copied(file: &pb::FileOp) -> Option<Copied> {
     let [action] = file.actions.as_slice() else { return None };
     let Some(pb::file_action::Action::Copy(copy)) = &action.action else { return None };
     let path = copy.src.trim_end_matches('/');
-    let plain = path.len() > 1
-        && path.starts_with('/')
-        && path.split('/').skip(1).all(|part| !matches!(part, "" | "." | ".."))
-        && !path.contains(['*', '?', '[', '\\'])
-        && copy.dest.trim_end_matches('/') == path;
+    let plain =
+        is_plain(path) && !path.contains(['*', '?', '[', '\\']) && copy.dest.trim_end_matches('/') == path;
     // Everything else about a copy changes what it leaves.
     let as_it_is = pb::FileActionCopy {
         src: copy.src.clone(),

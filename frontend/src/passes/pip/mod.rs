@@ -29,7 +29,7 @@ use std::collections::HashMap;
 use plinth_proto::graph::{Edge, Graph, OpId, Rewrite};
 use plinth_proto::pb;
 
-use self::candidate::{NoCandidate, classify, names_cache};
+use self::candidate::{classify, names_cache};
 use self::made::Assembled;
 use super::Stop;
 use super::chain::{described, line};
@@ -126,8 +126,7 @@ pub async fn run(
         let line = line(rewrite.graph(), step);
         let done = match &rewrite.graph()[step].op().op {
             Some(pb::op::Op::Exec(exec)) if is(&command, "RUN") => match classify(exec) {
-                Err(NoCandidate::Unrelated) => Err(Stop::Unrelated),
-                Err(NoCandidate::AsWritten(reason)) => Err(Stop::Refused(reason)),
+                Err(stop) => Err(stop),
                 Ok(candidate) if candidate.leaves_cache && cache_named_at.is_some() => {
                     let at =
                         cache_named_at.flatten().map(|line| format!(" (line {line})")).unwrap_or_default();

@@ -81,7 +81,7 @@ impl Site<'_> {
     ) -> Result<Edge, GraphError> {
         let cwd = self.candidate.exec.meta.as_ref().map(|meta| meta.cwd.clone());
         let spec = ResolveSpec {
-            script: self.candidate.script.clone(),
+            script: self.candidate.parts.installs.clone(),
             events: events.to_vec(),
             shell: self.candidate.shell.clone().map(Into::into),
             cwd: cwd.filter(|cwd| !cwd.is_empty()).unwrap_or_else(|| "/".to_owned()).into(),
