@@ -16,6 +16,8 @@ pub(crate) struct Counts {
     pub(crate) assembled: usize,
     /// Copies from other stages that took layers along.
     pub(crate) carried: usize,
+    /// Run, and what they left cut into layers.
+    pub(crate) split: usize,
     /// Removed, since what they ask for is there already.
     pub(crate) satisfied: usize,
     /// Run just as they are written.
@@ -31,6 +33,7 @@ impl Counts {
         Some(Self {
             assembled: summary.assembled,
             carried: summary.carried,
+            split: summary.split,
             satisfied: summary.satisfied,
             as_written: summary.as_written,
             substituted: summary.substituted,
@@ -44,6 +47,7 @@ impl fmt::Display for Counts {
             (self.substituted, 'b'),
             (self.assembled, 'a'),
             (self.carried, 'c'),
+            (self.split, 's'),
             (self.satisfied, 'r'),
             (self.as_written, 'w'),
         ];

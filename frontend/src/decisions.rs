@@ -43,6 +43,11 @@ pub fn platform(id: &str, decisions: &Decisions, steps: &[Step]) -> report::Plat
             Treatment::Carried { alone, layers } => {
                 report::Treatment::Carried { layers: count(*layers), shared: alone.clone() }
             }
+            Treatment::Split { alone, layers, reason } => report::Treatment::Split {
+                layers: count(*layers),
+                shared: alone.clone(),
+                reason: reason.clone(),
+            },
             Treatment::Satisfied(reason) => report::Treatment::Satisfied { reason: reason.clone() },
             Treatment::AsWritten(reason) => report::Treatment::AsWritten { reason: reason.clone() },
             Treatment::Unrelated => return None,

@@ -67,6 +67,22 @@ impl ToolExec {
         self.op.mounts[at].selector = selector.to_owned();
     }
 
+    /// Mounts a state read-only, whose content isn't summed: it counts as what its operation is, as a root does. For whole
+    /// file systems, where that would take longer than the step.
+    pub fn read_state(&mut self, dest: &str, edge: Edge) {
+        let at = self.mount(dest, Some(edge), true);
+        self.op.mounts[at].content_cache = pb::MountContentCache::Off as i32;
+    }
+
+    /// Mounts a state, and makes what the step does to it the next output.
+    pub fn change_state(&mut self, dest: &str, edge: Edge) -> i64 {
+        let at = self.mount(dest, Some(edge), false);
+        self.op.mounts[at].content_cache = pb::MountContentCache::Off as i32;
+        self.op.mounts[at].output = self.outputs;
+        self.outputs += 1;
+        self.outputs - 1
+    }
+
     /// Mounts an empty directory and makes it the next output.
     pub fn output(&mut self, dest: &str) -> i64 {
         let at = self.mount(dest, None, false);

@@ -53,6 +53,15 @@ fn dispatch(args: Vec<OsString>) -> Result<ExitCode, Error> {
             let (spec, carried) = (serde_json::from_str(spec)?, serde_json::from_slice(&carried)?);
             steps::carry::rest(&spec, copied(), &carried, Path::new(mounts::OUT))?;
         }
+        ("survey", []) => steps::cut::survey(around(), Path::new(mounts::OUT))?,
+        ("cut", [spec]) => {
+            let [trees, metas, out] = [mounts::TREES, mounts::METAS, mounts::OUT].map(Path::new);
+            steps::cut::cut(&serde_json::from_str(spec)?, around(), trees, metas, out)?;
+        }
+        ("rest-of", [layers]) => {
+            let [metas, state] = [mounts::METAS, mounts::STATE].map(Path::new);
+            steps::cut::rest_of(around(), layers.parse()?, metas, state)?;
+        }
         ("remove", []) => steps::remove::run(&plan()?, Path::new("/"))?,
         _ => return Err(format!("there is no step `{name}` with {} arguments", rest.len()).into()),
     }
@@ -109,6 +118,12 @@ fn record(spec: &str, status: Option<&Path>) -> Result<ExitCode, Error> {
 fn copied() -> Places<'static> {
     let [to, from, metas] = ["/", mounts::FROM, mounts::METAS].map(Path::new);
     Places { to, from, metas }
+}
+
+/// The states before and after a step that has run.
+fn around() -> steps::cut::Places<'static> {
+    let [before, after] = [mounts::BEFORE, mounts::AFTER].map(Path::new);
+    steps::cut::Places { before, after }
 }
 
 fn resolution() -> Result<Resolution, Error> {

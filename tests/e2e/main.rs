@@ -17,6 +17,7 @@ mod bad_input;
 mod bases;
 mod carried;
 mod comparison;
+mod cut;
 mod definitions;
 mod fleet;
 mod foreign;

@@ -137,6 +137,15 @@ pub enum Treatment {
         /// The distributions whose layers came along, each as `name version`.
         shared: Vec<String>,
     },
+    /// It ran as it is written, and what it left was cut into package layers and one layer with the rest.
+    Split {
+        /// How many layers it became, that of the rest included.
+        layers: u32,
+        /// The distributions with a layer of their own, each as `name version`.
+        shared: Vec<String>,
+        /// Why it wasn't assembled.
+        reason: String,
+    },
     /// What it asks for was there already, so it was removed.
     Satisfied {
         /// Why that is certain.
@@ -179,6 +188,8 @@ pub struct Summary {
     pub assembled: usize,
     /// Copies that took layers along.
     pub carried: usize,
+    /// Steps that ran, and whose result was cut into layers.
+    pub split: usize,
     /// Steps satisfied already.
     pub satisfied: usize,
     /// Steps that ran as written.
@@ -227,7 +238,7 @@ impl Report {
     /// carries the label.
     pub fn rewritten(&self) -> bool {
         let summary = self.summary();
-        summary.substituted + summary.assembled + summary.carried + summary.satisfied > 0
+        summary.substituted + summary.assembled + summary.carried + summary.split + summary.satisfied > 0
     }
 
     /// How often each thing was done.
@@ -244,6 +255,7 @@ impl Report {
             match step.treatment {
                 Treatment::Assembled { .. } => sum.assembled += 1,
                 Treatment::Carried { .. } => sum.carried += 1,
+                Treatment::Split { .. } => sum.split += 1,
                 Treatment::Satisfied { .. } => sum.satisfied += 1,
                 Treatment::AsWritten { .. } => sum.as_written += 1,
             }
@@ -294,6 +306,10 @@ impl Platform {
                     outputs.iter_mut().chain(runs).for_each(|text| *text = shown(text));
                 }
                 Treatment::Carried { shared, .. } => shared.sort(),
+                Treatment::Split { shared, reason, .. } => {
+                    shared.sort();
+                    *reason = shown(reason);
+                }
                 Treatment::Satisfied { reason } | Treatment::AsWritten { reason } => *reason = shown(reason),
             }
         }

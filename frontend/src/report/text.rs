@@ -72,6 +72,7 @@ pub(super) fn headline(sum: Summary) -> String {
     let steps = list(&[
         (sum.assembled, "assembled"),
         (sum.carried, "carried"),
+        (sum.split, "split"),
         (sum.satisfied, "satisfied"),
         (sum.as_written, "as written"),
     ]);
@@ -117,6 +118,11 @@ pub(super) fn step_rows(platform: &Platform) -> Vec<Row> {
                 ("assembled", Role::Rewritten, details)
             }
             Treatment::Carried { layers, shared } => ("carried", Role::Rewritten, carried(*layers, shared)),
+            Treatment::Split { layers, shared, reason } => {
+                let mut details = carried(*layers, shared);
+                details.push(format!("it ran: {reason}"));
+                ("split", Role::Rewritten, details)
+            }
             Treatment::Satisfied { reason } => ("satisfied", Role::Rewritten, vec![reason.clone()]),
             Treatment::AsWritten { reason } => ("as written", Role::Refused, vec![reason.clone()]),
         };

@@ -24,6 +24,9 @@ const FILE: u64 = 1 << 10;
 /// Most processes at once, whatever the machine has: other payloads are made at the same time.
 const AT_ONCE: usize = 8;
 
+/// The program that compiles.
+const COMPILE: &str = include_str!("compile.py");
+
 /// One file to compile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
@@ -151,7 +154,7 @@ fn compile_chunk<'a>(
             words.push(text.ok_or_else(|| CompileError::Path(path.to_owned()))?);
         }
     }
-    let answer = run(&interpreter.physical, words.join("\0").as_bytes())?;
+    let answer = run(&interpreter.physical, COMPILE, words.join("\0").as_bytes())?;
     let mut answer = answer.split('\0');
     for (field, expected) in facts {
         let found = answer.next().unwrap_or_default();
@@ -177,8 +180,30 @@ fn compile_chunk<'a>(
     })
 }
 
-/// Runs the program, and gives its answer.
-fn run(path: &str, request: &[u8]) -> Result<String, CompileError> {
+/// The interpreter at `path`, as it describes itself, [`Interpreter::fingerprint`] left empty.
+///
+/// # Errors
+/// [`CompileError::Run`].
+pub fn ask(path: &str) -> Result<Interpreter, CompileError> {
+    // Of an interpreter that is none of these.
+    let answer = run(path, COMPILE, b"\0\0\0")?;
+    let [version, cache_tag, abi, magic] = answer.split('\0').collect::<Vec<_>>()[..] else {
+        let why = "it answered something else than asked".to_owned();
+        return Err(CompileError::Run { path: path.to_owned(), why });
+    };
+    Ok(Interpreter {
+        executable: path.to_owned(),
+        physical: path.to_owned(),
+        version: version.to_owned(),
+        cache_tag: cache_tag.to_owned(),
+        abi: abi.to_owned(),
+        magic: magic.to_owned(),
+        fingerprint: String::new(),
+    })
+}
+
+/// Runs a program with an interpreter, and gives its answer.
+pub(crate) fn run(path: &str, program: &str, request: &[u8]) -> Result<String, CompileError> {
     let failed = |why: String| CompileError::Run { path: path.to_owned(), why };
     let mut command = Command::new(path);
     // Warm byte code of the interpreter's own modules: it starts sooner and compiles the same.
@@ -187,7 +212,7 @@ fn run(path: &str, request: &[u8]) -> Result<String, CompileError> {
     }
     let mut child = command
         // Not -I or -E: they would also ignore the hash seed.
-        .args(["-S", "-s", "-B", "-c", include_str!("compile.py")])
+        .args(["-S", "-s", "-B", "-c", program])
         .env_clear()
         .env("PYTHONHASHSEED", "0")
         .env("PYTHONDONTWRITEBYTECODE", "1")

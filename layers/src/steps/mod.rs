@@ -14,8 +14,12 @@
 //! | remove  | the state before a RUN | `resolution.json`           | its own root               |
 //! | carry   | the state before a COPY| what is copied, meta        | `carried.json`             |
 //! | rest    | the state before a COPY| what is copied, meta        | what no payload brings     |
+//! | survey  | the state after a RUN  | the states around it        | `survey.json`              |
+//! | cut     | the state after a RUN  | the states around it        | payload trees, their meta  |
+//! | rest-of | the state before, with layers | the states around it, meta | the state after      |
 
 pub mod carry;
+pub mod cut;
 pub mod fetch;
 pub mod payload;
 pub mod probe;
@@ -55,6 +59,12 @@ pub mod mounts {
     pub const PYCACHE: &str = "/.plinth/pycache";
     /// The directory that a COPY copies.
     pub const FROM: &str = "/.plinth/from";
+    /// The state before a step that has run.
+    pub const BEFORE: &str = "/.plinth/before";
+    /// The state after it.
+    pub const AFTER: &str = "/.plinth/after";
+    /// The state before with layers on it, which becomes the state after.
+    pub const STATE: &str = "/.plinth/state";
     /// What `carry` found, for `rest`.
     pub const CARRIED: &str = "/.plinth/carried";
     /// Facts that a result rests on; nothing reads them there, but the result depends on them.

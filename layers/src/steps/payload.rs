@@ -319,7 +319,7 @@ fn relocate(from: &Path, to: &Path) -> Result<(), IoError> {
 }
 
 /// Removes directories that hold nothing: what they were made for went elsewhere.
-fn prune_empty(directory: &Path, is_root: bool) -> Result<bool, IoError> {
+pub(super) fn prune_empty(directory: &Path, is_root: bool) -> Result<bool, IoError> {
     let mut empty = true;
     for (name, kind) in tree_fs::list(directory)? {
         if !kind.is_dir() || !prune_empty(&directory.join(&name), false)? {
@@ -401,7 +401,7 @@ fn byte_code(described: &mut PayloadMeta, out: &Path, meta: &Path) -> Result<(),
     Ok(())
 }
 
-fn directories(out: &Path) -> Result<Vec<String>, IoError> {
+pub(super) fn directories(out: &Path) -> Result<Vec<String>, IoError> {
     fn walk(path: &Path, shown: &str, all: &mut Vec<String>) -> Result<(), IoError> {
         for (name, kind) in tree_fs::list(path)? {
             if kind.is_dir() {

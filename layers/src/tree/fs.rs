@@ -2,9 +2,11 @@
 
 use std::fs::{self, File, FileTimes, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
 use super::MTIME;
 
@@ -152,6 +154,42 @@ pub fn copy(source: &Path, target: &Path, attributes: Attributes) -> Result<(), 
     let mut output = create(target)?;
     io::copy(&mut input, &mut output).context("copy", source)?;
     settle(&output, target, attributes)
+}
+
+/// Makes a symlink with these attributes; a link has no mode of its own.
+///
+/// # Errors
+/// The operating system's.
+pub(crate) fn link(to: &Path, target: &Path, attributes: Attributes) -> Result<(), IoError> {
+    symlink(to, target).context("create the link", target)?;
+    lchown(target, Some(attributes.uid), Some(attributes.gid)).context("change the owner of", target)?;
+    let since = attributes.mtime.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let time = Timespec {
+        tv_sec: i64::try_from(since.as_secs()).unwrap_or_default(),
+        tv_nsec: since.subsec_nanos().into(),
+    };
+    let times = Timestamps { last_access: time, last_modification: time };
+    utimensat(CWD, target, &times, AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(io::Error::from)
+        .context("set the time of", target)
+}
+
+/// Whether a file, directory or link has extended attributes; links are not followed. What an overlay file system notes
+/// for itself is none of the image's.
+pub(crate) fn has_xattrs(path: &Path) -> Result<bool, IoError> {
+    // Room for what an overlay file system notes; asked for every file, so no more than that.
+    let mut names = [0_u8; 1024];
+    let length = match rustix::fs::llistxattr(path, &mut names[..]) {
+        Ok(length) => length,
+        // A file system that has none.
+        Err(rustix::io::Errno::NOTSUP) => 0,
+        Err(rustix::io::Errno::RANGE) => return Ok(true),
+        Err(errno) => {
+            return Err(io::Error::from(errno)).context("list the extended attributes of", path);
+        }
+    };
+    let mut names = names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    Ok(names.any(|name| !name.starts_with(b"trusted.overlay.") && !name.starts_with(b"user.overlay.")))
 }
 
 /// Copies the files of the tree `from` into the tree `to`, keeping modes and times. A file that is there already

@@ -10,7 +10,7 @@ pub const IMAGE_LAYERS: usize = 110;
 const STEP_LAYERS: usize = 40;
 
 /// Payloads below this many bytes go into the tail: what sharing them would save isn't worth a layer.
-const ALONE_FROM: u64 = 32 << 10;
+pub(super) const ALONE_FROM: u64 = 32 << 10;
 
 /// Splits the distributions of a step, given the bytes of their payloads, into those that stand alone and the tail;
 /// both in the order of `bytes`. `room` is how many layers the step may have, the record layer counted in.

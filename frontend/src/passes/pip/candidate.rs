@@ -252,7 +252,7 @@ fn cache_in(text: &str) -> bool {
 }
 
 /// The one mount at `/`, whole and writable, whose result is output 0.
-fn root_mount(exec: &pb::ExecOp) -> Option<usize> {
+pub(super) fn root_mount(exec: &pb::ExecOp) -> Option<usize> {
     let mut roots = exec.mounts.iter().enumerate().filter(|(_, mount)| mount.dest == "/");
     let (at, mount) = roots.next()?;
     let plain = mount.output == 0
@@ -264,7 +264,7 @@ fn root_mount(exec: &pb::ExecOp) -> Option<usize> {
 }
 
 /// Secret, ssh, cache and memory mounts have no result of their own, whatever their `output` says.
-fn keeps_output(mount: &pb::Mount) -> bool {
+pub(super) fn keeps_output(mount: &pb::Mount) -> bool {
     mount.mount_type == pb::MountType::Bind as i32 && mount.output >= 0
 }
 

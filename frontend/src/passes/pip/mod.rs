@@ -10,6 +10,7 @@
 //! assemble    one step: resolve, payloads, record, merge
 //! answers     what the operations of that answer
 //! made        what it was made into
+//! cut         a RUN that isn't assembled: its result becomes layers
 //! carry       a COPY from another stage takes payloads along
 //! ```
 
@@ -19,6 +20,7 @@ mod budget;
 mod builder;
 mod candidate;
 mod carry;
+mod cut;
 mod foreign;
 mod made;
 mod ops;
@@ -94,6 +96,15 @@ pub enum Treatment {
         /// Number of layers.
         layers: usize,
     },
+    /// Runs as written, and what it left is cut into layers.
+    Split {
+        /// `name version` of the distributions with a layer of their own.
+        alone: Vec<String>,
+        /// Number of layers.
+        layers: usize,
+        /// Why it isn't assembled.
+        reason: String,
+    },
     /// Nothing was left to install, and why.
     Satisfied(String),
     /// Runs as written.
@@ -139,6 +150,12 @@ pub async fn run(
                 None => continue,
             },
             _ => continue,
+        };
+        let done = match done {
+            Err(Stop::Refused(reason)) if is(&command, "RUN") => {
+                cut::run(cx, &mut rewrite, step, &command, reason).await
+            }
+            done => done,
         };
         let treatment = match done {
             Ok(Assembled { edge, notes, treatment, payloads }) => {

@@ -21,11 +21,8 @@ use std::collections::hash_map::Entry as Slot;
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io;
-use std::os::unix::fs::{lchown, symlink};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use serde::{Deserialize, Serialize};
 
 use self::tree::{Inode, Kind, Tree};
@@ -154,7 +151,7 @@ pub fn rest(spec: &CarrySpec, places: Places<'_>, carried: &Carried, out: &Path)
                     first.insert(target);
                 }
             },
-            Kind::Link(to) => link(to, &target, entry.attributes)?,
+            Kind::Link(to) => tree_fs::link(to, &target, entry.attributes)?,
         }
     }
     settle(&tree, &State::new(places.to), out)
@@ -165,17 +162,6 @@ fn metas(spec: &CarrySpec, metas: &Path) -> Result<Vec<PayloadMeta>, Error> {
         return Err(Error::Spec(format!("layout {} is not {LAYOUT}, the one of this release", spec.layout)));
     }
     (0..spec.payloads).map(|index| read_meta(metas, index)?.map_err(Error::Spec)).collect()
-}
-
-fn link(to: &Path, target: &Path, attributes: Attributes) -> Result<(), IoError> {
-    symlink(to, target).context("create the link", target)?;
-    lchown(target, Some(attributes.uid), Some(attributes.gid)).context("change the owner of", target)?;
-    let seconds = attributes.mtime.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let time = Timespec { tv_sec: i64::try_from(seconds).unwrap_or_default(), tv_nsec: 0 };
-    let times = Timestamps { last_access: time, last_modification: time };
-    utimensat(CWD, target, &times, AtFlags::SYMLINK_NOFOLLOW)
-        .map_err(io::Error::from)
-        .context("set the time of", target)
 }
 
 /// Gives every directory its attributes, a child before its parent.

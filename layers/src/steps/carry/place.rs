@@ -1,7 +1,7 @@
 //! What the state that is copied to says to it.
 
-use super::tree::{Kind, Tree, has_xattrs};
-use crate::tree::fs::IoError;
+use super::tree::{Kind, Tree};
+use crate::tree::fs::{IoError, has_xattrs};
 use crate::tree::state::{Node, State};
 
 /// Why layers would not give what the COPY gives, if so.

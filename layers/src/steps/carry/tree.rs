@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::tree::fs::{self as tree_fs, Attributes, Context as _, IoError};
+use crate::tree::fs::{self as tree_fs, Attributes, Context as _, IoError, has_xattrs};
 
 /// What an entry is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,22 +93,4 @@ impl Tree {
         }
         Ok(Ok(()))
     }
-}
-
-/// Whether a file, directory or link has extended attributes; links are not followed. What an overlay file system notes
-/// for itself is none of the image's.
-pub(super) fn has_xattrs(path: &Path) -> Result<bool, IoError> {
-    // Room for what an overlay file system notes; asked for every file, so no more than that.
-    let mut names = [0_u8; 1024];
-    let length = match rustix::fs::llistxattr(path, &mut names[..]) {
-        Ok(length) => length,
-        // A file system that has none.
-        Err(rustix::io::Errno::NOTSUP) => 0,
-        Err(rustix::io::Errno::RANGE) => return Ok(true),
-        Err(errno) => {
-            return Err(std::io::Error::from(errno)).context("list the extended attributes of", path);
-        }
-    };
-    let mut names = names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty());
-    Ok(names.any(|name| !name.starts_with(b"trusted.overlay.") && !name.starts_with(b"user.overlay.")))
 }
