@@ -37,7 +37,7 @@ fn big(name: &str) -> Wheel {
         .data("data/share/one/readme.txt", "hi\n", 0o100_644)
         .data(&format!("scripts/{name}-run"), "#!python\nprint(1)\n", 0o100_755)
         .data(&format!("scripts/{name}.sh"), "#!/bin/sh\necho\n", 0o100_755)
-        .info("entry_points.txt", &format!("[console_scripts]\n{name}-cli = {name}:main\n"))
+        .info("entry_points.txt", format!("[console_scripts]\n{name}-cli = {name}:main\n"))
 }
 
 impl World {
@@ -74,7 +74,9 @@ impl World {
         let [trees, metas, out] = ["trees", "metas", "out"].map(|name| base.join(name));
         fs::create_dir(&out).unwrap();
         for i in 0..dists.len() {
-            [&trees, &metas].map(|kind| fs::create_dir_all(kind.join(i.to_string())).unwrap());
+            for kind in [&trees, &metas] {
+                fs::create_dir_all(kind.join(i.to_string())).unwrap();
+            }
         }
         let (path_env, _) = self.site.interpreter.physical.rsplit_once('/').unwrap();
         let spec = CutSpec { layout: LAYOUT, path_env: path_env.into(), dists: dists.clone() };

@@ -270,8 +270,26 @@ pub(super) fn keeps_output(mount: &pb::Mount) -> bool {
 
 /// A RUN whose text has none of these words needs no line in the report.
 fn mentions_installer(text: &str) -> bool {
-    const WORDS: &[&str] =
-        &["pip", "pip3", "uv", "uvx", "poetry", "pipenv", "pdm", "conda", "mamba", "easy_install", "pipx"];
+    const WORDS: &[&str] = &[
+        "conda",
+        "easy_install",
+        "flit",
+        "hatch",
+        "mamba",
+        "micromamba",
+        "pdm",
+        "pip",
+        "pip-sync",
+        "pip3",
+        "pipenv",
+        "pipx",
+        "pixi",
+        "poetry",
+        "rye",
+        "setup.py",
+        "uv",
+        "uvx",
+    ];
     text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')))
         .any(|word| WORDS.contains(&word) || word.starts_with("pip3."))
 }
