@@ -14,6 +14,7 @@ use crate::image::{ImageConfig, LayerNote};
 use crate::passes::base::{self, Action, Decisions};
 use crate::passes::chain;
 use crate::passes::pip::{self, Step, Treatment};
+use crate::passes::switch::Pass;
 use crate::policy_source::{self, Found};
 use crate::report::{LABEL, Report, render};
 use crate::request::Request;
@@ -87,6 +88,7 @@ async fn build(cx: &Context) -> Result<gateway::Result, BuildError> {
     if !explain && (cx.request.is_off() || cx.request.subrequest().is_some()) {
         return upstream::solve(&cx.bridge, &cx.request, &inputs).await;
     }
+    cx.request.without().map_err(BuildError::invalid)?;
     let (result, policy) = tokio::join!(
         upstream::solve(&cx.bridge, &cx.request, &inputs),
         policy_source::find(&cx.bridge, &cx.request, &inputs)
@@ -229,7 +231,7 @@ fn images(result: &gateway::Result) -> Result<Vec<Image>, String> {
 }
 
 async fn decide(cx: &Context, policy: Option<&Found>, images: &[Image]) -> Result<Decisions, BuildError> {
-    let Some(policy) = policy else { return Ok(Decisions::new()) };
+    let Some(policy) = policy.filter(|_| cx.request.wants(Pass::Base)) else { return Ok(Decisions::new()) };
     let targets: Vec<base::Target<'_>> = images
         .iter()
         .map(|image| base::Target {

@@ -3,7 +3,9 @@
 //! The gateway passes everything in environment variables (`frontend/gateway` of BuildKit). Options may hold
 //! secrets (build arguments): they are never logged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::passes::switch::Pass;
 
 /// Prefix of the variables that hold one `key=value` option each.
 const OPT_PREFIX: &str = "BUILDKIT_FRONTEND_OPT_";
@@ -81,6 +83,20 @@ impl Request {
     pub fn is_off(&self) -> bool {
         self.build_arg("PLINTH")
             .is_some_and(|v| matches!(v.to_ascii_lowercase().as_str(), "off" | "0" | "false"))
+    }
+
+    /// `--build-arg PLINTH_WITHOUT=split,copies`: the passes that are left out.
+    ///
+    /// # Errors
+    /// What to tell the user about a name that is none.
+    pub fn without(&self) -> Result<BTreeSet<Pass>, String> {
+        Pass::list(self.build_arg("PLINTH_WITHOUT").unwrap_or_default())
+    }
+
+    /// Whether a pass is wanted.
+    #[must_use]
+    pub fn wants(&self, pass: Pass) -> bool {
+        !self.without().is_ok_and(|without| without.contains(&pass))
     }
 
     /// Whether the daemon's kernel can start programs of a platform. Variants are left out: what the daemon lists of

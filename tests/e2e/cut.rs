@@ -204,6 +204,28 @@ fn what_is_too_small_or_fails_stays_as_it_is() {
 }
 
 #[test]
+fn passes_can_be_left_out() {
+    let env = e2e!();
+    let index = index();
+    let text =
+        format!("FROM {BASE}\nRUN pip install --no-cache-dir -i {} heavy==1.0 bulky==1.0\n", index.url());
+    let files = Files::dockerfile(&text);
+    let treatments = |without: &str| {
+        let built =
+            Build::new(env, Side::Plinth, files.path()).arg("PLINTH_WITHOUT", without).layout().run().ok();
+        Report::of_build(&built).map(|report| report.treatments())
+    };
+    if env.frontend.is_none() {
+        return;
+    }
+    assert_eq!(treatments("split,copies,base").unwrap(), ["assembled"]);
+    assert_eq!(treatments("install").unwrap(), ["split"]);
+    assert_eq!(treatments("install,split").unwrap(), ["as_written"]);
+    let wrong = Build::new(env, Side::Plinth, files.path()).arg("PLINTH_WITHOUT", "pip").run();
+    assert!(wrong.error().contains("PLINTH_WITHOUT names \"pip\"; what can be left out is: base, apt,"));
+}
+
+#[test]
 fn nothing_is_done_again_in_the_next_build() {
     let env = e2e!();
     let index = index();

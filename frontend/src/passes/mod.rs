@@ -8,6 +8,7 @@
 pub mod base;
 pub mod chain;
 pub mod pip;
+pub mod switch;
 
 use crate::error::BuildError;
 

@@ -35,6 +35,7 @@ use self::candidate::{classify, names_cache};
 use self::made::Assembled;
 use super::Stop;
 use super::chain::{described, line};
+use super::switch::Pass;
 use crate::context::Context;
 use crate::error::BuildError;
 use crate::exec::CUSTOM_NAME;
@@ -138,6 +139,9 @@ pub async fn run(
         let done = match &rewrite.graph()[step].op().op {
             Some(pb::op::Op::Exec(exec)) if is(&command, "RUN") => match classify(exec) {
                 Err(stop) => Err(stop),
+                Ok(_) if !cx.request.wants(Pass::Install) => {
+                    Err(Stop::Refused("PLINTH_WITHOUT leaves installs as they are".to_owned()))
+                }
                 Ok(candidate) if candidate.leaves_cache && cache_named_at.is_some() => {
                     let at =
                         cache_named_at.flatten().map(|line| format!(" (line {line})")).unwrap_or_default();
@@ -145,14 +149,16 @@ pub async fn run(
                 }
                 Ok(candidate) => assemble::run(cx, &mut rewrite, step, &candidate, originals).await,
             },
-            Some(pb::op::Op::File(file)) if is(&command, "COPY") => match carry::copied(file) {
-                Some(copied) => carry::run(cx, &mut rewrite, step, &copied, &known).await,
-                None => continue,
-            },
+            Some(pb::op::Op::File(file)) if is(&command, "COPY") && cx.request.wants(Pass::Copies) => {
+                match carry::copied(file) {
+                    Some(copied) => carry::run(cx, &mut rewrite, step, &copied, &known).await,
+                    None => continue,
+                }
+            }
             _ => continue,
         };
         let done = match done {
-            Err(Stop::Refused(reason)) if is(&command, "RUN") => {
+            Err(Stop::Refused(reason)) if is(&command, "RUN") && cx.request.wants(Pass::Split) => {
                 cut::run(cx, &mut rewrite, step, &command, reason).await
             }
             done => done,
