@@ -22,6 +22,8 @@ mod candidate;
 mod carry;
 mod cut;
 mod foreign;
+#[cfg(test)]
+mod generated;
 mod made;
 mod ops;
 mod split;

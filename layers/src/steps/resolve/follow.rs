@@ -11,7 +11,7 @@ use super::before::matched;
 use super::{Context, Error, refuse, resolve};
 use crate::pip::{NotUnderstood, PipCommand, Tool, find_launcher};
 use crate::resolution::{Outcome, Resolution};
-use crate::script::{FileTest, Install, Next, Node, Refusal, World, walk};
+use crate::script::{Asked, FileTest, Install, Next, Node, Refusal, World, walk};
 
 /// What is asked of [`super::run`]: a script, and what came of it so far.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,30 +30,45 @@ pub struct ResolveSpec {
 
 /// Follows the script in the files of this process, and resolves the install that it comes to.
 pub(super) fn follow(spec: &ResolveSpec, env: Vec<(String, String)>) -> Result<Resolution, Error> {
-    // A step whose working directory is missing leaves one behind, whatever else it does.
-    if !spec.cwd.is_dir() {
-        return Ok(refuse(NotUnderstood::new("a working directory that is not there")));
-    }
-    // Without its shell the step fails, whatever the script says.
-    if let Some(shell) = spec.shell.as_deref().filter(|shell| !executable(shell)) {
-        return Ok(refuse(NotUnderstood::new(format!("the shell {}, which is not there", shell.display()))));
-    }
-    let mut files = Files { path: path_of(&env).to_owned() };
-    let asked = match walk(&spec.script, &spec.cwd, &spec.events, &mut files) {
+    let asked = match next(spec, &env) {
         Ok(asked) => asked,
-        Err(Refusal(reason)) => return Ok(Resolution::of(Outcome::Refuse { reason })),
+        Err(reason) => return Ok(refuse(reason)),
     };
     let resolution = match asked.next {
         Next::End { success } => Resolution::of(Outcome::End { success }),
-        Next::Install { install, cwd } => match matched(&install.globs, &cwd).or_else(|| {
-            let again = !spec.events.is_empty();
-            again.then(|| moved(&install, &files.path)).flatten()
-        }) {
-            Some(reason) => refuse(reason),
-            None => resolve(&Context { argv: install.argv, env, cwd, outputs: install.outputs })?,
-        },
+        Next::Install { install, cwd } => {
+            resolve(&Context { argv: install.argv, env, cwd, outputs: install.outputs })?
+        }
     };
     Ok(Resolution { events: asked.events, more: asked.more, ..resolution })
+}
+
+/// Follows the script in the files of this process, with `env` for the environment of the step, to what comes next.
+/// Nothing is run for it.
+///
+/// # Errors
+/// If that can't be said with certainty.
+pub fn next(spec: &ResolveSpec, env: &[(String, String)]) -> Result<Asked, NotUnderstood> {
+    // A step whose working directory is missing leaves one behind, whatever else it does.
+    if !spec.cwd.is_dir() {
+        return Err(NotUnderstood::new("a working directory that is not there"));
+    }
+    // Without its shell the step fails, whatever the script says.
+    if let Some(shell) = spec.shell.as_deref().filter(|shell| !executable(shell)) {
+        return Err(NotUnderstood::new(format!("the shell {}, which is not there", shell.display())));
+    }
+    let mut files = Files { path: path_of(env).to_owned() };
+    let asked = walk(&spec.script, &spec.cwd, &spec.events, &mut files)
+        .map_err(|Refusal(reason)| NotUnderstood::new(reason))?;
+    if let Next::Install { install, cwd } = &asked.next {
+        let again = !spec.events.is_empty();
+        let doubt =
+            matched(&install.globs, cwd).or_else(|| if again { moved(install, &files.path) } else { None });
+        if let Some(reason) = doubt {
+            return Err(reason);
+        }
+    }
+    Ok(asked)
 }
 
 /// A shell remembers where it found a program. An install before this one may have put another in front of it.

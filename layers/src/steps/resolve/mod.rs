@@ -33,8 +33,8 @@ use tempfile::TempDir;
 
 use self::ask::ask;
 use self::before::prepare;
-pub use self::follow::ResolveSpec;
 use self::follow::follow;
+pub use self::follow::{ResolveSpec, next};
 use self::judge::judge;
 use self::mounted::mounted;
 use crate::pip::{NotUnderstood, PipCommand, Tool};
