@@ -21,6 +21,7 @@ mod cut;
 mod definitions;
 mod fleet;
 mod foreign;
+mod generated;
 mod passthrough;
 mod pip;
 mod pip_trees;
