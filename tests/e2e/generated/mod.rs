@@ -79,6 +79,7 @@ fn outcome(env: &Env, index: &Index, service: &Service) -> Result<Outcome, Strin
         (Some(1), Some(1)) => {
             let (plain, plinth) = (failure(&plain), failure(&plinth));
             return if plain == plinth {
+                eprintln!("fails alike: {plain:?}");
                 Ok(Outcome { failed: true, treatments })
             } else {
                 Err(format!("fails in another way\nplain: {plain:?}\nplinth: {plinth:?}"))

@@ -143,6 +143,23 @@ fn joined(inner: BoxedStrategy<String>) -> Text {
         (12, two.clone().prop_map(|(a, b)| format!("{a} || {b}")).boxed()),
         (20, (inner.clone(), end.clone(), inner.clone()).prop_map(|(a, end, b)| a + &end + &b).boxed()),
         (6, inner.clone().prop_map(|a| format!("({a})")).boxed()),
+        (
+            10,
+            (
+                one("cd d && % cd d/e; % cd link\n % set -e;"),
+                inner.clone(),
+                one("; exit 0 % ; exit 1 %  % "),
+                inner.clone(),
+            )
+                .prop_map(|(first, a, last, b)| format!("({first} {a}{last}) && {b}"))
+                .boxed(),
+        ),
+        (
+            5,
+            (one("exit 0 % exit 1 % cd d; false"), inner.clone(), inner.clone())
+                .prop_map(|(exit, a, b)| format!("({exit}; {a}) || {b}"))
+                .boxed(),
+        ),
         (6, inner.clone().prop_map(|a| format!("{{ {a}; }}")).boxed()),
         (2, inner.clone().prop_map(|a| format!("! {a}")).boxed()),
         (2, inner.clone().prop_map(|a| format!("! {{ {a}\n}}")).boxed()),
@@ -214,16 +231,22 @@ pub(super) fn in_parts() -> BoxedStrategy<Case> {
         (
             10,
             one(
-                "python3 -m venv @R@/w/venv % python -m venv --system-site-packages @R@/w/venv % virtualenv @R@/w/venv",
+                "python3 -m venv @R@/w/venv % python3 -m venv --clear @R@/w/venv % python -m venv @R@/w/venv",
             ),
         ),
-        (10, one("apt-get update % apt-get install -y --no-install-recommends gcc g++ % apt-get clean")),
-        (4, one(quiet)),
         (
-            2,
+            10,
             one(
-                "make % mkdir y % cd d % export A=1 % umask 077 % apt-get install bash % mkdir $R/w/y % mkdir @R@/w/cwd/d \
-                 % apt-get update fail % pip3 list % rm -f none",
+                "apt-get update % apt-get install -y --no-install-recommends gcc g++ % virtualenv @R@/w/venv",
+            ),
+        ),
+        (4, one(quiet)),
+        (8, one("umask 077 % export A=1 % cd d % set +e")),
+        (
+            1,
+            one(
+                "make % mkdir y % apt-get install bash % mkdir $R/w/y % mkdir @R@/w/cwd/d % apt-get update fail \
+                 % pip3 list % rm -f none",
             ),
         ),
     ]);
@@ -234,18 +257,12 @@ pub(super) fn in_parts() -> BoxedStrategy<Case> {
     let within =
         any_of(vec![(8, install.clone()), (2, one(quiet)), (1, one("rm -rf none % rm -f more.txt"))]);
     let after = any_of(vec![
-        (
-            10,
-            one(
-                "playwright install % playwright install --with-deps chromium % python3 -m nltk.downloader punkt",
-            ),
-        ),
+        (8, one("playwright install % playwright install --with-deps chromium")),
         (
             8,
-            one(
-                "python3 -c 'import alpha' % python -c \"import a, b; a.download('x')\" % python -m spacy download en",
-            ),
+            one("python3 -m nltk.downloader punkt % python3 -c 'import alpha' % python -m spacy download en"),
         ),
+        (2, one("python -c \"import a, b; a.download('x')\" % python3 -m playwright install")),
         (3, one(quiet)),
         (
             1,

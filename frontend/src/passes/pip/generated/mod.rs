@@ -129,7 +129,7 @@ impl Playground {
             return None;
         }
         let real = cwd.canonicalize().unwrap().display().to_string();
-        self.log(&[vec![real, program], install.argv[1..].to_vec()].concat());
+        self.log(&[vec!["0022 ".to_owned(), real, program], install.argv[1..].to_vec()].concat());
         if asked("made") {
             fs::write(self.root.join("w/site/made"), "").unwrap();
         }
@@ -202,6 +202,6 @@ fn scripts_do_in_every_shell_what_is_made_of_them() {
 
 #[test]
 fn parts_do_in_shells_of_their_own_what_they_do_in_one() {
-    let counts = run(250, &grammar::in_parts());
+    let counts = run(300, &grammar::in_parts());
     assert!(counts.split * 100 >= counts.all * 25, "too few are taken apart: {counts:?}");
 }

@@ -42,7 +42,7 @@ pub(super) enum What {
     Link(&'static str),
 }
 
-/// A call of a program that went well: directory, program, arguments.
+/// A call of a program that went well: what it has of the shell beside its files, directory, program, arguments.
 pub(super) type Call = Vec<String>;
 
 /// What is left of a run.
@@ -82,10 +82,10 @@ for word; do
   venv*) venv=$word value= ;;
   esac
 done
-printf '%s\0' "$#" "$PWD" "$program" "$@" >>"$R/log"
+printf '%s\0' "$#" "$(umask) $A" "$PWD" "$program" "$@" >>"$R/log"
 [ -z "$made" ] || : >"$R/w/site/made"
 [ -z "$newer" ] || cp "$R/bin/pip" "$R/w/first/pip"
-[ -z "$venv" ] || { mkdir -p "$venv/bin" && cp "$R/bin/pip" "$venv/bin/pip"; }
+[ -z "$venv" ] || { mkdir -p "$venv/bin" && cp "$R/bin/pip" "$R/bin/python" "$R/bin/python3" "$venv/bin"; }
 printf said
 "#;
 
@@ -95,7 +95,7 @@ pub(super) const SAID: &str = "said";
 /// Any other program.
 const OTHER: &str = r#"#!/bin/sh
 cd -P .
-printf '%s\0' "$#" "$PWD" "$0" "$@" >>"$R/log"
+printf '%s\0' "$#" "$(umask) $A" "$PWD" "$0" "$@" >>"$R/log"
 for word; do [ "$word" != fail ] || exit 1; done
 "#;
 
@@ -233,8 +233,8 @@ impl Playground {
     /// One more call, of what isn't run.
     pub(super) fn log(&self, call: &[String]) {
         let mut log = fs::read(self.root.join("log")).unwrap();
-        // Directory and program aren't counted.
-        for word in [&(call.len() - 2).to_string()].into_iter().chain(call) {
+        // Only arguments are counted.
+        for word in [&(call.len() - 3).to_string()].into_iter().chain(call) {
             log.extend(word.as_bytes());
             log.push(0);
         }
@@ -248,7 +248,7 @@ impl Playground {
         let mut calls = Vec::new();
         while let Some(count) = words.next() {
             let count: usize = count.parse().unwrap();
-            calls.push(words.by_ref().take(count + 2).collect());
+            calls.push(words.by_ref().take(count + 3).collect());
         }
         let mut tree = BTreeMap::new();
         scan(&self.root.join("w"), &mut tree);
@@ -266,7 +266,10 @@ fn scan(directory: &Path, tree: &mut BTreeMap<PathBuf, String>) {
         } else if found.is_symlink() {
             format!("a link to {}", fs::read_link(&path).unwrap().display())
         } else {
-            format!("{:o} {}", found.permissions().mode(), fs::read_to_string(&path).unwrap())
+            let text = fs::read_to_string(&path).unwrap();
+            // What is longer is one of the programs.
+            let text = if text.len() < 40 { text } else { format!("{} bytes", text.len()) };
+            format!("{:o} {text}", found.permissions().mode())
         };
         tree.insert(path, what);
     }
