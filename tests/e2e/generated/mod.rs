@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use self::services::{FILES, Service, service};
+use self::services::{ALWAYS, FILES, Service, service};
 use crate::pip::{same_config, wheels};
 use crate::support::build::{Build, Built, Side};
 use crate::support::bytecode;
@@ -40,9 +40,12 @@ const SMALLER: usize = 12;
 /// The fleet of wheels, and two that are big enough for a layer of their own.
 fn index() -> Index {
     let big = |name: &str, version: &str| {
-        let module = (0..2_000).map(|i| format!("def f{i}():\n    return {i}\n")).collect::<String>();
+        let module = (0..500).map(|i| format!("def f{i}():\n    return {i}\n")).collect::<String>();
+        // Big enough for a step that runs to be split.
+        let data = format!("{name} {version}\n").repeat(30_000);
         Wheel::simple(name, version)
             .file(&format!("{name}/big.py"), module)
+            .file(&format!("{name}/data.txt"), data)
             .file(&format!("{name}/v{}.py", &version[..1]), "X = 1\n")
             .file(&format!("{name}/tests/test_it.py"), "assert True\n")
             .script(&format!("{name}-tool"), &format!("{name}.big:f0"))
@@ -66,11 +69,10 @@ struct Outcome {
 /// Builds a service on both sides and compares them. The error says what is different.
 fn outcome(env: &Env, index: &Index, service: &Service) -> Result<Outcome, String> {
     let files = Files::dockerfile(&service.dockerfile(&index.url()));
-    for (path, text) in service.files.iter().map(|at| FILES[*at]) {
+    let some = service.files.iter().map(|at| &FILES[*at]);
+    for (path, text) in ALWAYS.iter().chain(some) {
         files.write(path, text);
     }
-    // Something for `COPY *.txt` in any case.
-    files.write("always.txt", "");
     let [plain, plinth] = Side::BOTH.map(|side| Build::new(env, side, files.path()).layout().run());
     let treatments: Vec<String> =
         Report::of_build(&plinth).map(|report| report.treatments()).unwrap_or_default();
@@ -113,9 +115,12 @@ fn outcome(env: &Env, index: &Index, service: &Service) -> Result<Outcome, Strin
 }
 
 /// Which line of the Dockerfile a build fails at, and how.
-fn failure(built: &Built) -> (Option<String>, Option<String>) {
-    let line = |start: &str| built.stderr.lines().rfind(|line| line.starts_with(start)).map(str::to_owned);
-    (line("Dockerfile:"), line("error: "))
+fn failure(built: &Built) -> Vec<String> {
+    let said = built.error();
+    said.lines()
+        .filter(|line| line.starts_with("Dockerfile:") || line.starts_with("error: "))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn tail(log: &str) -> String {
@@ -203,9 +208,10 @@ fn services_are_equal() {
     let steps: usize = done.iter().map(|done| done.treatments.len()).sum();
     let failed = done.iter().filter(|done| done.failed).count();
     let said = format!(
-        "{} services, {failed} of which fail alike; {steps} install steps, {} assembled, {} satisfied, {} as written",
+        "{} services, {failed} of which fail alike; {steps} install steps: {} assembled, {} split, {} satisfied, {} as written",
         done.len(),
         of("assembled"),
+        of("split"),
         of("satisfied"),
         of("as_written")
     );

@@ -25,16 +25,18 @@ pub(crate) struct Service {
     last: Vec<String>,
 }
 
-/// What can be in the context.
-pub(crate) const FILES: &[(&str, &str)] = &[
+/// What is in the context of every service.
+pub(crate) const ALWAYS: &[(&str, &str)] = &[
     ("requirements.txt", "# all\nalpha==2.0\nbeta>=1  # any\n"),
     ("more.txt", "gamma\nheavy>=1\n"),
     ("limits.txt", "alpha<2\nbeta==1.0\n"),
     ("nested.txt", "-r more.txt\ndelta ; python_version >= '3'\n"),
-    ("broken.txt", "nobody-has-this==1\n"),
-    ("empty.txt", ""),
     ("patched.py", "VERSION = 'patched'\n\n\ndef where():\n    return 'nowhere at all'\n"),
 ];
+
+/// What can be in the context.
+pub(crate) const FILES: &[(&str, &str)] =
+    &[("extra.txt", "bulky\nns-one\n"), ("empty.txt", ""), ("broken.txt", "nobody-has-this==1\n")];
 
 /// Where packages go.
 #[derive(Clone, Debug)]
@@ -150,7 +152,7 @@ const TARGETS: &[(u32, Target)] = &[
         Target {
             made: "",
             used: "",
-            options: " --target /opt/lib",
+            options: " --target /opt/lib --no-compile",
             program: None,
             site: "/opt/lib",
             copied: &["/opt/lib"],
@@ -218,7 +220,7 @@ fn wanted() -> Text {
 /// The script of one RUN that installs.
 fn script() -> Text {
     let install = || wanted().prop_map(|wanted| format!("@P@ install@TO@ {wanted}")).boxed();
-    let file = || one("requirements.txt % more.txt % nested.txt % none.txt % empty.txt");
+    let file = || one("requirements.txt % extra.txt % extra.txt % nested.txt % none.txt % empty.txt");
     let two = || (install(), install());
     any_of(vec![
         (14, install()),
@@ -233,9 +235,9 @@ fn script() -> Text {
         (2, (one("mkdir -p /data/x % echo begins % mkdir /made"), install()).prop_map(|(b, a)| format!("{b} && {a}")).boxed()),
         (2, install().prop_map(|a| format!("{a} && rm -rf /root/.cache /tmp/nothing")).boxed()),
         (2, (install(), one("python3 -c 'import sys' % echo done % test -d /opt || true")).prop_map(|(a, b)| format!("{a} && {b}")).boxed()),
-        (2, (install(), one("find @SITE@ -name '*.pyc' -delete % touch /later % rm -rf @SITE@/beta* % chmod -R go-rx @SITE@ % mkdir /y")).prop_map(|(a, b)| format!("{a} && {b}")).boxed()),
-        (1, (install(), one("export X=1 && % umask 027 && % PIP_NO_DEPS=1 % touch here && % cd sub &&")).prop_map(|(a, b)| format!("{b} {a}")).boxed()),
-        (1, one("@P@ uninstall -y beta || true % @P@ list % @P@ check || true % ! @P@ install@TO@ -r none.txt % for p in gamma delta; do @P@ install@TO@ $p; done")),
+        (2, (install(), one("find @SITE@ -name '*.pyc' -delete % touch /tmp/later % rm -rf @SITE@/beta* % chmod -R go-rx @SITE@ % mkdir -p /tmp/y % echo 'X = 2' >>@SITE@/heavy/v1.py")).prop_map(|(a, b)| format!("{a} && {b}")).boxed()),
+        (4, (install(), one("export X=1 && % umask 027 && % PIP_NO_DEPS=1 % touch here && % cd sub && % : | ")).prop_map(|(a, b)| format!("{b} {a}")).boxed()),
+        (3, one("@P@ uninstall -y beta || true % @P@ list % @P@ uninstall -y heavy && @P@ install@TO@ heavy || true % ! @P@ install@TO@ -r none.txt % for p in gamma heavy; do @P@ install@TO@ $p; done % @P@ install@TO@ --force-reinstall heavy")),
         (1, one("@P@ install@TO@ -r none.txt % @P@ install@TO@ nobody-has-this % @P@ install@TO@ beta && false % @P@ install@TO@ -r broken.txt")),
     ])
 }
@@ -298,7 +300,7 @@ pub(crate) fn service() -> BoxedStrategy<Service> {
     let copy = any_of(vec![(6, one("")), (1, one("--link  % --chown=1000:1000  % --chmod=755 "))]);
     let copies = prop::option::weighted(0.4, copy);
     let last = vec(any_of(vec![(2, change()), (2, other()), (1, install())]), 0..3);
-    let files = subsequence((0..FILES.len()).collect::<Vec<_>>(), 2..=FILES.len());
+    let files = subsequence((0..FILES.len()).collect::<Vec<_>>(), 0..=FILES.len());
     (base, target, program, files, parts, copies, last)
         .prop_map(|(base, target, program, files, (before, (first, more), top), copies, last)| {
             let installs = [first].into_iter().chain(more).collect();
