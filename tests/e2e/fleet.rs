@@ -13,7 +13,7 @@ use crate::support::files::Files;
 use crate::support::report::Report;
 
 /// All files below `from` into `files`, at the same paths.
-fn copy(from: &Path, at: &str, files: &Files) {
+pub(crate) fn copy(from: &Path, at: &str, files: &Files) {
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let name = format!("{at}{}", entry.file_name().to_str().unwrap());
         if entry.file_type().unwrap().is_dir() {

@@ -18,6 +18,7 @@ mod bases;
 mod carried;
 mod comparison;
 mod cut;
+mod coverage;
 mod definitions;
 mod fleet;
 mod foreign;

@@ -7,6 +7,7 @@
 
 pub mod app;
 pub mod apt;
+pub mod coverage;
 pub mod dockerfile;
 pub mod facts;
 pub mod generate;

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand, ValueEnum};
+use plinth_fleet::coverage;
 use plinth_fleet::dockerfile::Images;
 use plinth_fleet::facts::{Fleet, Service};
 use plinth_fleet::generate;
@@ -41,6 +42,11 @@ enum Command {
         /// Leave out distribution packages and what needs them
         #[arg(long)]
         without_apt: bool,
+    },
+    /// Print what became of the install steps, by form, as Markdown
+    Table {
+        /// The results of hack/fleet-run
+        results: PathBuf,
     },
     /// Print name, directory, class, pip step forms and requirement count, tab-separated
     List {
@@ -82,6 +88,11 @@ fn main() -> Result<()> {
                 let dir = generate::write(&out, &fleet, service, &images, &changes)?;
                 writeln!(stdout, "{}", dir.display())?;
             }
+        }
+        Command::Table { results } => {
+            let text = std::fs::read_to_string(&results)
+                .with_context(|| format!("can't read {}", results.display()))?;
+            stdout.write_all(coverage::tables(&fleet, &coverage::read(&text)?)?.as_bytes())?;
         }
         Command::List { set } => {
             for service in select(&fleet, set.into(), &[])? {

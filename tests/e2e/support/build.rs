@@ -50,12 +50,13 @@ pub(crate) struct Build {
     host: String,
     args: Vec<OsString>,
     output: Output,
+    limit: Duration,
 }
 
 impl Build {
     /// A build of the Dockerfile in `context`, at the fixed time.
     pub(crate) fn new(env: &Env, side: Side, context: &Path) -> Self {
-        let build = Self { host: env.host.clone(), args: Vec::new(), output: Output::Nothing };
+        let build = Self { host: env.host.clone(), args: Vec::new(), output: Output::Nothing, limit: LIMIT };
         let build = build
             .flag("--frontend", "dockerfile.v0")
             .local("context", context)
@@ -105,6 +106,12 @@ impl Build {
     /// On another builder.
     pub(crate) fn on(mut self, host: &str) -> Self {
         self.host = host.to_owned();
+        self
+    }
+
+    /// For a build that may take longer than those of the tests.
+    pub(crate) fn within(mut self, limit: Duration) -> Self {
+        self.limit = limit;
         self
     }
 
@@ -163,7 +170,7 @@ impl Build {
             if let Some(status) = child.try_wait().unwrap() {
                 break status;
             }
-            if started.elapsed() > LIMIT {
+            if started.elapsed() > self.limit {
                 let _ = child.kill();
                 let _ = child.wait();
                 panic!("a build hangs; its log so far:\n{}", text(&at("stderr")));

@@ -1,0 +1,69 @@
+//! A whole fleet, whatever becomes of its services: each is built plain and through plinth, and what came of it is
+//! written down. `hack/fleet-run` runs this and makes a table of it.
+//!
+//! A service that fails plain has to fail through plinth at the same instruction, with the same error; what it has in
+//! front of that instruction is then compared by itself. Nothing stops the run: a difference is a line of the results too.
+//!
+//! | variable | |
+//! |---|---|
+//! | `PLINTH_FLEET` | the directory of services that `plinth-fleet generate` wrote |
+//! | `PLINTH_FLEET_RESULTS` | a file with one JSON document per line and service, which is added to; services in it are left out |
+//! | `PLINTH_FLEET_BATCH` | so many services share a builder with an empty cache, which is deleted behind them; 8 if it isn't set |
+
+mod dockerfile;
+mod record;
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::support::builder::Builder;
+use crate::support::env::{Env, e2e};
+
+fn need(name: &str) -> PathBuf {
+    PathBuf::from(std::env::var_os(name).unwrap_or_else(|| panic!("{name} isn't set")))
+}
+
+/// The services that the results have already.
+fn done(results: &str) -> BTreeSet<String> {
+    let records =
+        results.lines().map(|line| serde_json::from_str::<Value>(line).expect("results are JSON lines"));
+    records.map(|record| record["service"].as_str().expect("a result names its service").to_owned()).collect()
+}
+
+/// The same environment with another builder.
+fn on(env: &Env, host: &str) -> Env {
+    Env {
+        host: host.to_owned(),
+        registry: env.registry.clone(),
+        frontend: env.frontend.clone(),
+        buildkitd_config: env.buildkitd_config.clone(),
+    }
+}
+
+#[test]
+#[ignore = "hours; needs a generated fleet in PLINTH_FLEET and a file for PLINTH_FLEET_RESULTS"]
+fn whole_fleet() {
+    let env = e2e!();
+    let (fleet, results) = (need("PLINTH_FLEET"), need("PLINTH_FLEET_RESULTS"));
+    let batch = std::env::var("PLINTH_FLEET_BATCH").map_or(8, |text| text.parse().expect("a number"));
+    let done = done(&fs::read_to_string(&results).unwrap_or_default());
+    let mut services: Vec<PathBuf> =
+        fs::read_dir(&fleet).unwrap().map(|entry| entry.unwrap().path()).collect();
+    services.retain(|directory| directory.join("Dockerfile").is_file());
+    services.retain(|directory| !done.contains(&record::name(directory)));
+    services.sort();
+    let mut out: File = OpenOptions::new().create(true).append(true).open(&results).unwrap();
+    for batch in services.chunks(batch) {
+        let builder = Builder::start(env, &[]);
+        let env = on(env, &builder.host);
+        for directory in batch {
+            let record = record::of(&env, directory);
+            eprintln!("{}", record::line(&record));
+            out.write_all(format!("{record}\n").as_bytes()).unwrap();
+        }
+    }
+}
