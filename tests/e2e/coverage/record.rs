@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! service       its directory
-//! compared      "image", "part" (what is in front of the instruction that fails), "nothing"
+//! compared      "image", "part" (what is in front of the instruction that fails), "nothing", "decision" (decided.rs)
 //! failure       where and how it fails plain: line, instruction, error; absent if it builds
 //! same_failure  whether it fails through plinth in the same way
 //! equal         whether what was compared is equal
@@ -30,7 +30,7 @@ use crate::support::files::Files;
 use crate::support::report::Report;
 
 /// No build of a fleet takes longer, not even one that compiles.
-const LIMIT: Duration = Duration::from_secs(1800);
+pub(crate) const LIMIT: Duration = Duration::from_secs(1800);
 /// So many differences are written down.
 const SHOWN: usize = 30;
 
@@ -55,16 +55,13 @@ pub(crate) fn line(record: &Value) -> String {
     )
 }
 
-/// Builds a service on both sides and compares what comes of it. Whatever goes wrong is in the record.
-pub(crate) fn of(env: &Env, directory: &Path) -> Value {
+/// What becomes of a service, in one of the ways of this test. Whatever goes wrong is in the record.
+pub(crate) fn of(env: &Env, directory: &Path, how: fn(&Env, &Path) -> Value) -> Value {
     let service = name(directory);
-    match catch_unwind(AssertUnwindSafe(|| build(env, directory))) {
-        Ok(mut record) => {
-            record["service"] = service.into();
-            record
-        }
-        Err(panic) => json!({"service": service, "broken": said(&panic)}),
-    }
+    let mut record = catch_unwind(AssertUnwindSafe(|| how(env, directory)))
+        .unwrap_or_else(|panic| json!({"broken": said(&panic)}));
+    record["service"] = service.into();
+    record
 }
 
 fn said(panic: &Box<dyn std::any::Any + Send>) -> String {
@@ -95,7 +92,8 @@ impl Pair {
     }
 }
 
-fn build(env: &Env, directory: &Path) -> Value {
+/// Builds a service on both sides and compares what comes of it.
+pub(crate) fn compared(env: &Env, directory: &Path) -> Value {
     let dockerfile = std::fs::read_to_string(directory.join("Dockerfile")).unwrap();
     let all = installs(&dockerfile);
     let mut record = json!({"compared": "image"});
@@ -150,9 +148,9 @@ fn failure(dockerfile: &str, built: &Built) -> Value {
 
 /// The last words of a step that failed: where the tool says why, they are the same on both sides.
 fn last_words(error: &str) -> Option<String> {
-    let said = error.lines().filter_map(|line| line.strip_prefix("T "));
+    let mut said = error.lines().filter_map(|line| line.strip_prefix("T "));
     let why = |line: &&str| line.to_lowercase().contains("error:") || line.contains("not found");
-    said.filter(why).next_back().map(str::to_owned)
+    said.rfind(why).map(str::to_owned)
 }
 
 fn step(install: &Install, report: Option<&Report>, end: u64) -> Value {

@@ -51,12 +51,19 @@ pub(crate) struct Build {
     args: Vec<OsString>,
     output: Output,
     limit: Duration,
+    until: Option<String>,
 }
 
 impl Build {
     /// A build of the Dockerfile in `context`, at the fixed time.
     pub(crate) fn new(env: &Env, side: Side, context: &Path) -> Self {
-        let build = Self { host: env.host.clone(), args: Vec::new(), output: Output::Nothing, limit: LIMIT };
+        let build = Self {
+            host: env.host.clone(),
+            args: Vec::new(),
+            output: Output::Nothing,
+            limit: LIMIT,
+            until: None,
+        };
         let build = build
             .flag("--frontend", "dockerfile.v0")
             .local("context", context)
@@ -112,6 +119,12 @@ impl Build {
     /// For a build that may take longer than those of the tests.
     pub(crate) fn within(mut self, limit: Duration) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// Ends the build a moment after something was named like this in its progress.
+    pub(crate) fn until(mut self, name: &str) -> Self {
+        self.until = Some(name.to_owned());
         self
     }
 
@@ -174,6 +187,12 @@ impl Build {
                 let _ = child.kill();
                 let _ = child.wait();
                 panic!("a build hangs; its log so far:\n{}", text(&at("stderr")));
+            }
+            if self.until.as_ref().is_some_and(|name| text(&at("trace")).contains(name)) {
+                // What belongs to it has a moment to be named too.
+                std::thread::sleep(Duration::from_secs(3));
+                let _ = child.kill();
+                break child.wait().unwrap();
             }
             std::thread::sleep(Duration::from_millis(20));
         };
