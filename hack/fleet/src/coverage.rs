@@ -219,3 +219,46 @@ fn wrong(records: &[Record]) -> Vec<(String, String)> {
     };
     records.iter().filter_map(|record| Some((what(record)?, record.service.clone()))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const RESULTS: &str = r#"{"service":"docker-autogpt","compared":"part","failure":{"line":9,"instruction":"RUN pip install -e .","error":"error: exit code: 1","said":"ERROR: no"},"same_failure":true,"equal":true,"steps":[{"line":5,"treatment":"fails"},{"line":9,"treatment":"not_reached"}]}
+{"service":"docker-opendevin","compared":"image","equal":false,"steps":[{"line":4,"treatment":"as_written","reason":"it rains"},{"line":7,"treatment":"satisfied"}],"carried":2}
+"#;
+
+    #[test]
+    fn what_succeeds_plain_is_what_counts() {
+        let fleet = Fleet::load().unwrap();
+        let tables = tables(&fleet, &read(RESULTS).unwrap()).unwrap();
+        for line in [
+            "| all | 2 | 0 | 0 | 1 | 1 | 50.0 % | 1 | 1 |",
+            "| build plain | 1 |",
+            "| … and fail through plinth in the same way | 1 |",
+            "| copies that take layers along | 2 |",
+            "- 1: it rains: docker-opendevin:4",
+            "- 1: RUN: ERROR: no: docker-autogpt",
+            "- 1: differs: docker-opendevin",
+        ] {
+            assert!(tables.lines().any(|found| found == line), "{line:?} is not in\n{tables}");
+        }
+    }
+
+    #[test]
+    fn results_of_another_fleet_are_refused() {
+        let fleet = Fleet::load().unwrap();
+        for (results, message) in [
+            ("{}", "line 1 of the results is damaged"),
+            (r#"{"service":"docker-opendevin"}"#, "have 2 install steps: run it again"),
+            (r#"{"service":"docker-opendevin","broken":"x"}"#, ""),
+        ] {
+            let outcome = read(results).and_then(|records| tables(&fleet, &records));
+            match outcome {
+                Ok(_) => assert_eq!(message, ""),
+                Err(error) => assert!(!message.is_empty() && error.to_string().contains(message), "{error}"),
+            }
+        }
+    }
+}

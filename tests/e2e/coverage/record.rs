@@ -143,14 +143,14 @@ fn failure(dockerfile: &str, built: &Built) -> Value {
     let at = error.lines().find_map(|line| line.strip_prefix("Dockerfile:")?.parse::<u64>().ok());
     let last = error.lines().next_back().unwrap_or_default();
     let instruction = at.and_then(|line| instruction_at(dockerfile, line));
-    json!({"line": at, "instruction": instruction, "error": last, "said": last_words(&error)})
+    json!({"line": at, "instruction": instruction, "error": last, "said": last_words(built)})
 }
 
-/// The last words of a step that failed: where the tool says why, they are the same on both sides.
-fn last_words(error: &str) -> Option<String> {
-    let mut said = error.lines().filter_map(|line| line.strip_prefix("T "));
+/// Why the step that failed says it did: where its tool has a line for that, it is the same on both sides.
+fn last_words(built: &Built) -> Option<String> {
+    let logs = built.progress.vertices().filter(|vertex| !vertex.error.is_empty()).map(|vertex| &vertex.log);
     let why = |line: &&str| line.to_lowercase().contains("error:") || line.contains("not found");
-    said.rfind(why).map(str::to_owned)
+    logs.filter_map(|log| log.lines().rfind(why)).max().map(str::to_owned)
 }
 
 fn step(install: &Install, report: Option<&Report>, end: u64) -> Value {
@@ -165,7 +165,7 @@ fn step(install: &Install, report: Option<&Report>, end: u64) -> Value {
         step["treatment"] = "not_needed".into();
         return step;
     };
-    for key in ["treatment", "reason", "distributions", "layers", "runs", "outputs"] {
+    for key in ["treatment", "reason", "distributions", "layers", "shared", "tail", "runs", "outputs"] {
         if let Some(value) = entry.get(key) {
             step[key] = value.clone();
         }
