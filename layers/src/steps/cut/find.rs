@@ -1,9 +1,12 @@
 //! The distributions that a step installed, and which of their files a layer of their own could have.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -92,6 +95,7 @@ pub(super) fn parts(dist: &Dist, diff: &Diff, after: &Path) -> Result<Vec<Part>,
     let Some(rows) = rows else { return Ok(Vec::new()) };
     let mut parts: BTreeMap<String, Part> = BTreeMap::new();
     let tag = cache_tag(lib, &rows);
+    let mut caches = Caches::default();
     for [path, hash, _] in &rows {
         let Some(path) = absolute(lib, path) else { continue };
         let hash = hash.strip_prefix("sha256=").and_then(|hash| URL_SAFE_NO_PAD.decode(hash).ok());
@@ -103,7 +107,7 @@ pub(super) fn parts(dist: &Dist, diff: &Diff, after: &Path) -> Result<Vec<Part>,
         if !is_ordinary(diff, &path) || names_interpreter(lib, &path, after)? {
             continue;
         }
-        let pyc = match byte_code(&path, tag.as_deref(), diff, after)? {
+        let pyc = match caches.of(&path, tag.as_deref(), diff, after)? {
             Code::None => None,
             Code::At(pyc) => Some(pyc),
             Code::Odd => continue,
@@ -168,26 +172,49 @@ enum Code {
     Odd,
 }
 
-fn byte_code(path: &str, tag: Option<&str>, diff: &Diff, after: &Path) -> Result<Code, IoError> {
-    let Some(stem) = path.strip_suffix(".py") else { return Ok(Code::None) };
-    let (directory, stem) = stem.rsplit_once('/').unwrap_or(("", stem));
-    let cache = after.join(&directory[1..]).join("__pycache__");
-    let names = match fs::symlink_metadata(&cache) {
-        Ok(meta) if meta.is_dir() => list(&cache)?,
-        Ok(_) => return Ok(Code::Odd),
-        Err(_) => return Ok(Code::None),
-    };
-    let of_this = |name: &PathBuf| {
-        name.to_str().is_none_or(|name| name.strip_prefix(stem).is_some_and(|rest| rest.starts_with('.')))
-    };
-    let mut names = names.into_iter().map(|(name, _)| PathBuf::from(name)).filter(of_this);
-    let Some(only) = names.next() else { return Ok(Code::None) };
-    let Some(expected) = tag.map(|tag| name::cache_path(path, tag)) else { return Ok(Code::Odd) };
-    let is_expected = expected.rsplit('/').next().map(Path::new) == Some(only.as_path());
-    if names.next().is_some() || !is_expected || !is_ordinary(diff, &expected) {
-        return Ok(Code::Odd);
+/// The names in directories of byte code, each read once.
+#[derive(Default)]
+struct Caches(HashMap<String, Option<Vec<OsString>>>);
+
+impl Caches {
+    /// None if it is something else than a directory.
+    fn names(&mut self, directory: &str, after: &Path) -> Result<Option<&[OsString]>, IoError> {
+        let names = match self.0.entry(directory.to_owned()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let real = after.join(&directory[1..]);
+                new.insert(match fs::symlink_metadata(&real) {
+                    Ok(meta) if meta.is_dir() => {
+                        Some(list(&real)?.into_iter().map(|(name, _)| name).collect())
+                    }
+                    Ok(_) => None,
+                    Err(_) => Some(Vec::new()),
+                })
+            }
+        };
+        Ok(names.as_deref())
     }
-    Ok(Code::At(expected))
+
+    fn of(&mut self, path: &str, tag: Option<&str>, diff: &Diff, after: &Path) -> Result<Code, IoError> {
+        let Some((directory, stem)) = path.strip_suffix(".py").and_then(|path| path.rsplit_once('/')) else {
+            return Ok(Code::None);
+        };
+        let Some(names) = self.names(&format!("{directory}/__pycache__"), after)? else {
+            return Ok(Code::Odd);
+        };
+        let of_this = |name: &&OsString| {
+            let rest = name.as_bytes().strip_prefix(stem.as_bytes());
+            rest.is_some_and(|rest| rest.starts_with(b"."))
+        };
+        let mut names = names.iter().filter(of_this);
+        let Some(only) = names.next() else { return Ok(Code::None) };
+        let Some(expected) = tag.map(|tag| name::cache_path(path, tag)) else { return Ok(Code::Odd) };
+        let is_expected = Path::new(&expected).file_name() == Some(only);
+        if names.next().is_some() || !is_expected || !is_ordinary(diff, &expected) {
+            return Ok(Code::Odd);
+        }
+        Ok(Code::At(expected))
+    }
 }
 
 /// The interpreter's tag in the names of byte code: that of the directory `pythonX.Y`, else that of the byte code listed.
@@ -210,10 +237,9 @@ mod tests {
         assert_eq!(of("a/b.py").as_deref(), Some("/usr/local/lib/python3.11/site-packages/a/b.py"));
         assert_eq!(of("../../../bin/x").as_deref(), Some("/usr/local/bin/x"));
         assert_eq!(of("/opt/x").as_deref(), Some("/opt/x"));
-        for path in ["../../../../../../x", "", "a//b", "./a", "a/./b", "a/", ".wh.x", "a\\b", "a/../../b/.."]
-        {
-            let found = of(path);
-            assert!(found.is_none() || path.ends_with(".."), "{path}: {found:?}");
+        assert_eq!(of("a/../b").as_deref(), Some("/usr/local/lib/python3.11/site-packages/b"));
+        for path in ["../../../../../../x", "", "a//b", "./a", "a/./b", "a/", ".wh.x", "a\\b", "/../x"] {
+            assert_eq!(of(path), None, "{path}");
         }
     }
 
