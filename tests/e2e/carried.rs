@@ -1,10 +1,9 @@
 //! A COPY from the stage that installed: package layers come along, and the image is the one that a plain COPY gives.
 
-use crate::pip::{BASE, compare, same_config, wheels};
+use crate::pip::{BASE, Both, wheels};
 use crate::support::build::{Build, Side};
 use crate::support::env::{Env, e2e};
 use crate::support::files::Files;
-use crate::support::image::Image;
 use crate::support::index::Index;
 use crate::support::report::Report;
 use crate::support::wheel::Wheel;
@@ -31,14 +30,12 @@ fn index() -> Index {
     Index::of(&all)
 }
 
-struct Done {
-    plain: Image,
-    plinth: Image,
-    report: Option<Report>,
+trait Carried {
+    /// What came along with the copies, in their order; an error where a report says why nothing did.
+    fn carried(&self) -> Vec<Result<Vec<String>, String>>;
 }
 
-impl Done {
-    /// What came along with the copies, in their order; `None` where a report says why nothing did.
+impl Carried for Both {
     fn carried(&self) -> Vec<Result<Vec<String>, String>> {
         let steps = self.report.as_ref().map(Report::steps).unwrap_or_default();
         let copies = steps.iter().filter(|step| step["command"].as_str().unwrap().starts_with("COPY"));
@@ -56,19 +53,11 @@ impl Done {
 
 /// Builds a service of two stages on both sides, and compares the last.
 #[track_caller]
-fn build(env: &Env, index: &Index, builder: &str, last: &str) -> Done {
+fn build(env: &Env, index: &Index, builder: &str, last: &str) -> Both {
     let text = format!("FROM {BASE} AS builder\n{builder}FROM {BASE} AS last\n{last}");
     let files = Files::dockerfile(&text.replace("@INDEX@", &index.url()));
     files.write("app.py", "import heavy.big, bulky.big, alpha\n");
-    let [plain, plinth] = Side::BOTH.map(|side| Build::new(env, side, files.path()).layout().run().ok());
-    let report = Report::of_build(&plinth);
-    let (plain, plinth) = (plain.layout().image(), plinth.layout().image());
-    files.write("base.Dockerfile", format!("FROM {BASE}\n"));
-    let base = Build::new(env, Side::Plain, files.path()).opt("filename", "base.Dockerfile").image().tree();
-    compare(env, &plain, &plinth, &base).assert_equal();
-    same_config(&plain, &plinth);
-    plinth.check();
-    Done { plain, plinth, report }
+    Both::of(env, &files)
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A step that isn't assembled runs as it is written, and what it left is cut into layers: the image is the one that the
 //! step gives plain, and the layers are those of assembled steps.
 
-use crate::pip::{BASE, compare, same_config, wheels};
+use crate::pip::{BASE, Both, wheels};
 use crate::support::build::{Build, Side};
 use crate::support::env::{Env, e2e};
 use crate::support::files::Files;
@@ -26,13 +26,12 @@ fn index() -> Index {
     Index::of(&all)
 }
 
-struct Done {
-    plain: Image,
-    plinth: Image,
-    report: Option<Report>,
+trait Split {
+    fn outcomes(&self) -> Vec<Result<Vec<String>, String>>;
+    fn shared_with(&self, other: &Image) -> usize;
 }
 
-impl Done {
+impl Split for Both {
     /// What the steps that install came to: the layers of a split, or the reason or the treatment.
     fn outcomes(&self) -> Vec<Result<Vec<String>, String>> {
         let steps = self.report.as_ref().map(Report::steps).unwrap_or_default();
@@ -57,20 +56,12 @@ impl Done {
 
 /// Builds a service on both sides, and compares.
 #[track_caller]
-fn build(env: &Env, index: &Index, text: &str, more: &[(&str, &str)]) -> Done {
+fn build(env: &Env, index: &Index, text: &str, more: &[(&str, &str)]) -> Both {
     let files = Files::dockerfile(&format!("FROM {BASE}\n{text}").replace("@INDEX@", &index.url()));
     for (name, content) in more {
         files.write(name, content);
     }
-    let [plain, plinth] = Side::BOTH.map(|side| Build::new(env, side, files.path()).layout().run().ok());
-    let report = Report::of_build(&plinth);
-    let (plain, plinth) = (plain.layout().image(), plinth.layout().image());
-    files.write("base.Dockerfile", format!("FROM {BASE}\n"));
-    let base = Build::new(env, Side::Plain, files.path()).opt("filename", "base.Dockerfile").image().tree();
-    compare(env, &plain, &plinth, &base).assert_equal();
-    same_config(&plain, &plinth);
-    plinth.check();
-    Done { plain, plinth, report }
+    Both::of(env, &files)
 }
 
 fn both() -> Result<Vec<String>, String> {

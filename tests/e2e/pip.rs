@@ -155,6 +155,30 @@ fn build(env: &Env, index: &Index, case: &Case<'_>) -> (Outcome, String) {
     (Outcome { plain, plinth, comparison, report }, log)
 }
 
+/// An image from both sides.
+pub(crate) struct Both {
+    pub(crate) plain: Image,
+    pub(crate) plinth: Image,
+    pub(crate) report: Option<Report>,
+}
+
+impl Both {
+    /// Builds a Dockerfile, whose stages all stand on [`BASE`], on both sides. The images must be equal.
+    #[track_caller]
+    pub(crate) fn of(env: &Env, files: &Files) -> Self {
+        let [plain, plinth] = Side::BOTH.map(|side| Build::new(env, side, files.path()).layout().run().ok());
+        let report = Report::of_build(&plinth);
+        let (plain, plinth) = (plain.layout().image(), plinth.layout().image());
+        files.write("base.Dockerfile", format!("FROM {BASE}\n"));
+        let base =
+            Build::new(env, Side::Plain, files.path()).opt("filename", "base.Dockerfile").image().tree();
+        compare(env, &plain, &plinth, &base).assert_equal();
+        same_config(&plain, &plinth);
+        plinth.check();
+        Self { plain, plinth, report }
+    }
+}
+
 /// The tree before the first pip step of a context.
 pub(crate) fn before(env: &Env, files: &Files) -> Tree {
     let text = std::fs::read_to_string(files.join("Dockerfile")).unwrap();
