@@ -106,6 +106,12 @@ impl ImageConfig {
         ["Entrypoint", "Cmd"].into_iter().filter_map(first).collect()
     }
 
+    /// A label.
+    #[must_use]
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.0["config"]["Labels"][key].as_str()
+    }
+
     /// Sets a label.
     pub fn set_label(&mut self, key: &str, value: &str) {
         if !self.0["config"].is_object() {

@@ -4,6 +4,7 @@
 //! [`steps`]; everything it needs to know of pip, wheels and interpreters is in the modules beside it.
 //!
 //! ```text
+//! apt/          what a master image says of its packages, and whether that still holds
 //! pip/          what a `pip install` command line, its environment and its configuration mean
 //! uv/           the same for uv, and what it leaves behind
 //! wheel/        reading a wheel (zip, RECORD, WHEEL) and spreading it over an install scheme
@@ -17,6 +18,7 @@
 //! script/       a shell script of installs, walked in the state that it runs in
 //! ```
 
+pub mod apt;
 mod described;
 pub mod facts;
 pub mod install;

@@ -62,6 +62,7 @@ fn dispatch(args: Vec<OsString>) -> Result<ExitCode, Error> {
             let [metas, state] = [mounts::METAS, mounts::STATE].map(Path::new);
             steps::cut::rest_of(around(), layers.parse()?, metas, state)?;
         }
+        ("satisfied", [spec]) => steps::satisfied::run(&serde_json::from_str(spec)?, Path::new(mounts::OUT))?,
         ("remove", []) => steps::remove::run(&plan()?, Path::new("/"))?,
         _ => return Err(format!("there is no step `{name}` with {} arguments", rest.len()).into()),
     }

@@ -1,10 +1,12 @@
 //! The passes: graph in, graph out, decisions recorded.
 //!
 //! ```text
+//! apt/    takes `apt-get install` steps out that have nothing to do
 //! base/   puts stages on the master that the policy names
 //! pip/    replaces `pip install` steps by one layer per wheel
 //! ```
 
+mod apt;
 pub mod base;
 pub mod chain;
 pub mod pip;

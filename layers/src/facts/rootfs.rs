@@ -90,6 +90,13 @@ impl<'a> RootFs<'a> {
         names
     }
 
+    /// Whether `path` leads to a directory, its last part being no link.
+    pub fn is_directory_itself(&self, path: &Path) -> bool {
+        let Some((parent, name)) = path.parent().zip(path.file_name()) else { return false };
+        let Some(parent) = self.physical(parent) else { return false };
+        fs::symlink_metadata(self.outside(&parent).join(name)).is_ok_and(|meta| meta.is_dir())
+    }
+
     /// Whether `path` leads to a file that somebody may execute.
     pub fn is_program(&self, path: &Path) -> bool {
         use std::os::unix::fs::PermissionsExt as _;

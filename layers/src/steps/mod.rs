@@ -17,6 +17,7 @@
 //! | survey  | the state after a RUN  | the states around it        | `survey.json`              |
 //! | cut     | the state after a RUN  | the states around it        | payload trees, their meta  |
 //! | rest-of | the state before, with layers | the states around it, meta | the state after      |
+//! | satisfied | the state before a RUN | its root, the inventory   | `satisfied.json`           |
 
 pub mod carry;
 pub mod cut;
@@ -26,6 +27,7 @@ pub mod probe;
 pub mod record;
 pub mod remove;
 pub mod resolve;
+pub mod satisfied;
 pub mod summary;
 pub mod warm;
 

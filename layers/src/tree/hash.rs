@@ -1,7 +1,7 @@
 //! SHA-256 of what is written or read.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
@@ -35,8 +35,15 @@ impl Write for HashWriter {
 /// # Errors
 /// The operating system's.
 pub fn sha256(path: &Path) -> Result<String, IoError> {
-    let mut file = File::open(path).context("open", path)?;
+    sha256_of(File::open(path).context("open", path)?).context("read", path)
+}
+
+/// Hexadecimal SHA-256 of what is read.
+///
+/// # Errors
+/// The reader's.
+pub fn sha256_of(mut reader: impl Read) -> io::Result<String> {
     let mut hash = HashWriter::default();
-    io::copy(&mut file, &mut hash).context("read", path)?;
+    io::copy(&mut reader, &mut hash)?;
     Ok(hash.finish())
 }

@@ -6,7 +6,7 @@ pub mod state;
 pub mod tar;
 
 pub use fs::IoError;
-pub use hash::sha256;
+pub use hash::{sha256, sha256_of};
 pub use tar::diff_id;
 
 /// Version of the canonical layout of payload layers. Any change of a byte in any payload layer raises it;

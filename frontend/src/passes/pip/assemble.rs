@@ -22,13 +22,14 @@ use crate::image::LayerNote;
 use crate::passes::Stop;
 use crate::passes::chain::{End, chain, described};
 
-/// Assembles a step.
+/// Assembles a step. `asked` are the operations that took steps out, with the states that they took them from.
 pub(super) async fn run(
     cx: &Context,
     rewrite: &mut Rewrite,
     step: OpId,
     candidate: &Candidate,
     originals: &HashMap<OpId, OpId>,
+    asked: &[(OpId, Edge)],
 ) -> Result<Assembled, Stop> {
     if let Some(reason) = lacks(&cx.bridge) {
         return Err(Stop::Refused(reason));
@@ -41,7 +42,8 @@ pub(super) async fn run(
     let metadata = rewrite.graph()[step].metadata()?;
     let origin = Origin { op: Some(step), ignore_cache: metadata.ignore_cache, group: None };
     let before = inputs[candidate.exec.mounts[candidate.root].input as usize];
-    let base = base(cx, rewrite, &tool, before, originals).await?;
+    let mut base = base(cx, rewrite, &tool, before, originals).await?;
+    base.evidence.extend(below(rewrite, before, asked));
     let name = described(rewrite.graph(), step, CUSTOM_NAME).unwrap_or_else(|| "[plinth] install".to_owned());
     let part = Part { step, candidate, inputs: &inputs, origin: &origin, name: &name };
     let mut made = Made::default();
@@ -62,6 +64,13 @@ pub(super) async fn run(
         }
         Err(stop) => Err(stop),
     }
+}
+
+/// What was asked of the states that `before` stands on: with it among the evidence, a cache export holds the answers.
+fn below(rewrite: &Rewrite, before: Edge, asked: &[(OpId, Edge)]) -> Vec<Edge> {
+    let (end, operations) = chain(rewrite.graph(), before);
+    let stands_on = |op: &OpId| operations.contains(op) || end == End::Source(*op);
+    asked.iter().filter(|(state, _)| stands_on(state)).map(|(_, edge)| *edge).collect()
 }
 
 /// A step in the making.

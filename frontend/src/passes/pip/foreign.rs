@@ -11,7 +11,7 @@ use crate::request::Request;
 
 /// Why a step for `platform` must run as written, if the builder can't run that platform.
 #[must_use]
-pub(super) fn cannot_run(request: &Request, platform: Option<&pb::Platform>) -> Option<String> {
+pub(crate) fn cannot_run(request: &Request, platform: Option<&pb::Platform>) -> Option<String> {
     let platform = platform?;
     (!request.runs(&platform.os, &platform.architecture)).then(|| {
         format!(

@@ -19,6 +19,14 @@ pub(super) struct Assembled {
     pub(super) payloads: Vec<(Payload, Known)>,
 }
 
+impl Assembled {
+    /// A step with nothing to do.
+    pub(super) fn satisfied(before: Edge, reason: String) -> Self {
+        let treatment = Treatment::Satisfied(reason);
+        Self { edge: before, notes: Vec::new(), treatment, payloads: Vec::new() }
+    }
+}
+
 /// What the installs of a step have come to so far.
 #[derive(Default)]
 pub(super) struct Made {

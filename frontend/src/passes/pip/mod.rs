@@ -35,9 +35,9 @@ use plinth_proto::pb;
 
 use self::candidate::{classify, names_cache};
 use self::made::Assembled;
-use super::Stop;
 use super::chain::{described, line};
 use super::switch::Pass;
+use super::{Stop, apt};
 use crate::context::Context;
 use crate::error::BuildError;
 use crate::exec::CUSTOM_NAME;
@@ -45,6 +45,7 @@ use crate::image::LayerNote;
 
 pub use budget::IMAGE_LAYERS;
 pub use builder::lacks;
+pub(crate) use foreign::cannot_run;
 
 /// `OpMetadata.description` key under which the Dockerfile frontend keeps the instruction.
 const COMMAND: &str = "com.docker.dockerfile.v1.command";
@@ -135,11 +136,21 @@ pub async fn run(
         .find(|op| names_cache(rewrite.graph()[*op].op()))
         .map(|op| line(rewrite.graph(), op));
     let mut known = HashMap::new();
+    let mut asked = Vec::new();
     for step in rewrite.steps() {
         let Some(command) = instruction(rewrite.graph(), step) else { continue };
         let line = line(rewrite.graph(), step);
+        let mut is_apt = false;
         let done = match &rewrite.graph()[step].op().op {
             Some(pb::op::Op::Exec(exec)) if is(&command, "RUN") => match classify(exec) {
+                Err(Stop::Unrelated) if cx.request.wants(Pass::Apt) => {
+                    is_apt = true;
+                    apt::run(cx, &mut rewrite, step).await.map(|satisfied| {
+                        let apt::Satisfied { before, evidence, reason } = satisfied;
+                        asked.push((before.op, evidence));
+                        Assembled::satisfied(before, reason)
+                    })
+                }
                 Err(stop) => Err(stop),
                 Ok(_) if !cx.request.wants(Pass::Install) => {
                     Err(Stop::Refused("PLINTH_WITHOUT leaves installs as they are".to_owned()))
@@ -149,7 +160,7 @@ pub async fn run(
                         cache_named_at.flatten().map(|line| format!(" (line {line})")).unwrap_or_default();
                     Err(Stop::Refused(format!("the build uses the download cache that it leaves{at}")))
                 }
-                Ok(candidate) => assemble::run(cx, &mut rewrite, step, &candidate, originals).await,
+                Ok(candidate) => assemble::run(cx, &mut rewrite, step, &candidate, originals, &asked).await,
             },
             Some(pb::op::Op::File(file)) if is(&command, "COPY") && cx.request.wants(Pass::Copies) => {
                 match carry::copied(file) {
@@ -160,7 +171,9 @@ pub async fn run(
             _ => continue,
         };
         let done = match done {
-            Err(Stop::Refused(reason)) if is(&command, "RUN") && cx.request.wants(Pass::Split) => {
+            Err(Stop::Refused(reason))
+                if is(&command, "RUN") && !is_apt && cx.request.wants(Pass::Split) =>
+            {
                 cut::run(cx, &mut rewrite, step, &command, reason).await
             }
             done => done,
