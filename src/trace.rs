@@ -211,6 +211,9 @@ pub(crate) fn work(name: &str) -> Option<Work> {
     {
         return Some(Work::Pull);
     }
+    if name == "[plinth] ask apt" {
+        return Some(Work::Apt);
+    }
     if name.starts_with("[plinth") || instruction.contains(".whl") {
         return Some(Work::Pip);
     }
@@ -327,6 +330,7 @@ mod tests {
             ("https://index.example/packages/x-1.0-py3-none-any.whl", Some(Work::Pip)),
             ("[plinth] x 1.0", Some(Work::Pip)),
             ("[plinth] resolve", Some(Work::Pip)),
+            ("[plinth] ask apt", Some(Work::Apt)),
             ("[plinth] fetch x-1.0-py3-none-any.whl", Some(Work::Pip)),
             ("[plinth] record", Some(Work::Pip)),
             ("[plinth] warm up the interpreter", Some(Work::Pip)),

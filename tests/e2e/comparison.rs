@@ -118,6 +118,58 @@ fn missing_and_additional_paths_count() {
 }
 
 #[test]
+fn apts_empty_places_may_be_absent_and_nothing_else_of_apts() {
+    let archives = "var/cache/apt/archives";
+    let left = |more: &[(&str, Node)]| {
+        let tree = installed(7)
+            .with("var/cache/apt/archives/lock", Node { mode: 0o640, ..Node::file(b"") })
+            .with("var/cache/apt/archives/partial", Node { mode: 0o700, uid: 42, ..Node::directory() });
+        more.iter().cloned().fold(tree, |tree, (path, node)| tree.with(path, node))
+    };
+    let without = || installed(7).with("var/cache/apt", Node::directory());
+    let found = compared(&left(&[]), &without());
+    found.assert_equal();
+    let excused: Vec<_> =
+        found.excused.iter().map(|(why, path, bytes)| (*why, path.as_str(), *bytes)).collect();
+    let why = Exception::AptDownloads;
+    assert_eq!(
+        excused,
+        [
+            (why, archives, 0),
+            (why, "var/cache/apt/archives/lock", 0),
+            (why, "var/cache/apt/archives/partial", 0)
+        ]
+    );
+    let paths = |plain: &Tree, plinth: &Tree| -> Vec<String> {
+        compared(plain, plinth).differences.into_iter().map(|difference| difference.path).collect()
+    };
+    // Something that was downloaded, and was left there: then nothing of it is excused but what is empty.
+    for more in ["var/cache/apt/archives/x.deb", "var/cache/apt/archives/partial/x.deb"] {
+        assert!(paths(&left(&[(more, Node::file(b"x"))]), &without()).contains(&more.to_owned()), "{more}");
+        assert!(
+            paths(&left(&[(more, Node::file(b"x"))]), &without()).contains(&archives.to_owned()),
+            "{more}"
+        );
+    }
+    let lock = left(&[("var/cache/apt/archives/lock", Node::file(b"1"))]);
+    assert!(paths(&lock, &without()).contains(&"var/cache/apt/archives/lock".to_owned()));
+    for other in [
+        "var/cache/apt/pkgcache.bin",
+        "var/lib/apt/lists/lock",
+        "var/lib/apt/extended_states",
+        "var/log/apt/history.log",
+    ] {
+        assert!(paths(&left(&[(other, Node::file(b""))]), &without()).contains(&other.to_owned()), "{other}");
+    }
+    // Only what the base lacks, only if it is absent, and never the other way round.
+    let base = left(&[]);
+    let sides = Sides { base: &base, plain: &left(&[]), plinth: &without(), home: "root" };
+    assert_eq!(compare_trees(&sides, &Exception::ALL).differences.len(), 3);
+    assert_eq!(paths(&without(), &left(&[])).len(), 3);
+    assert_eq!(paths(&left(&[]), &left(&[("var/cache/apt/archives/partial", Node::directory())])).len(), 2);
+}
+
+#[test]
 fn byte_code_of_other_code_or_for_another_interpreter_counts() {
     let path = format!("{SITE}/demo/__pycache__/__init__.cpython-311.pyc");
     let differ = |node: Node| only(&installed(7), &changed(installed(9), &path, |n| *n = node));

@@ -23,12 +23,20 @@ pub(crate) enum Exception {
     PipCache,
     /// What an installer prints, where an unquoted `>=` makes the shell put it in a file: all but its last line.
     Output,
+    /// The empty places in which apt keeps what it downloads, which it makes even if it has nothing to do. May be absent.
+    AptDownloads,
 }
 
 impl Exception {
     /// All of them.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Timestamps, Self::ByteCode, Self::StrayByteCode, Self::PipCache, Self::Output];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Timestamps,
+        Self::ByteCode,
+        Self::StrayByteCode,
+        Self::PipCache,
+        Self::Output,
+        Self::AptDownloads,
+    ];
 }
 
 /// What was compared.
@@ -117,6 +125,8 @@ pub(crate) fn compare_trees(sides: &Sides<'_>, exceptions: &[Exception]) -> Comp
                     out.excused.push((Exception::PipCache, path.clone(), plain.size));
                 } else if excuses(Exception::StrayByteCode) && is_stray(sides, &owned, path, plain) {
                     out.excused.push((Exception::StrayByteCode, path.clone(), plain.size));
+                } else if excuses(Exception::AptDownloads) && is_apt_place(sides, path, plain) {
+                    out.excused.push((Exception::AptDownloads, path.clone(), 0));
                 } else {
                     out.differ(path, format!("{} is missing", shown(plain)));
                 }
@@ -325,6 +335,24 @@ fn is_pip_cache(sides: &Sides<'_>, path: &str) -> bool {
             .range(inside.clone()..)
             .take_while(|(p, _)| p.starts_with(&inside))
             .all(|(p, _)| in_pip_cache(sides, p))
+}
+
+/// `archives`, with nothing in it but an empty `lock` and an empty `partial`.
+fn is_apt_place(sides: &Sides<'_>, path: &str, node: &Node) -> bool {
+    const ARCHIVES: &str = "var/cache/apt/archives";
+    let inside = |directory: &str| {
+        let start = format!("{directory}/");
+        let nodes = sides.plain.nodes.range(start.clone()..);
+        nodes.take_while(move |(p, _)| p.starts_with(&start)).collect::<Vec<_>>()
+    };
+    let Some(place) = path.strip_prefix(ARCHIVES) else { return false };
+    let right = match place {
+        "" => node.kind == Kind::Directory && inside(path).iter().all(|(p, n)| is_apt_place(sides, p, n)),
+        "/lock" => node.kind == Kind::File && node.size == 0,
+        "/partial" => node.kind == Kind::Directory && inside(path).is_empty(),
+        _ => false,
+    };
+    right && !sides.base.nodes.contains_key(path)
 }
 
 fn shown(node: &Node) -> String {

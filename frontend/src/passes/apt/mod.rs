@@ -67,7 +67,8 @@ async fn has_inventory(cx: &Context, rewrite: &Rewrite, before: Edge) -> bool {
     let Some(name) = image_name(rewrite.graph(), image) else { return false };
     let platform = rewrite.graph()[image].op().platform.clone();
     // An image that can't be resolved fails the build by itself, in its own words.
-    cx.image(&name, platform.as_ref()).await.is_ok_and(|image| image.config.label(Inventory::LABEL).is_some())
+    let Ok(image) = cx.image(&name, platform.as_ref()).await else { return false };
+    image.config.label(Inventory::LABEL).is_some_and(|format| !format.is_empty())
 }
 
 /// Asks in the state before the step.
