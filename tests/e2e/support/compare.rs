@@ -24,7 +24,7 @@ pub(crate) enum Exception {
     /// What an installer prints, where an unquoted `>=` makes the shell put it in a file: all but its last line.
     Output,
     /// The empty places in which apt keeps what it downloads, which it makes even if it has nothing to do. May be absent.
-    AptDownloads,
+    AptPlaces,
 }
 
 impl Exception {
@@ -35,7 +35,7 @@ impl Exception {
         Self::StrayByteCode,
         Self::PipCache,
         Self::Output,
-        Self::AptDownloads,
+        Self::AptPlaces,
     ];
 }
 
@@ -125,8 +125,8 @@ pub(crate) fn compare_trees(sides: &Sides<'_>, exceptions: &[Exception]) -> Comp
                     out.excused.push((Exception::PipCache, path.clone(), plain.size));
                 } else if excuses(Exception::StrayByteCode) && is_stray(sides, &owned, path, plain) {
                     out.excused.push((Exception::StrayByteCode, path.clone(), plain.size));
-                } else if excuses(Exception::AptDownloads) && is_apt_place(sides, path, plain) {
-                    out.excused.push((Exception::AptDownloads, path.clone(), 0));
+                } else if excuses(Exception::AptPlaces) && is_apt_place(sides, path, plain) {
+                    out.excused.push((Exception::AptPlaces, path.clone(), 0));
                 } else {
                     out.differ(path, format!("{} is missing", shown(plain)));
                 }
@@ -337,20 +337,19 @@ fn is_pip_cache(sides: &Sides<'_>, path: &str) -> bool {
             .all(|(p, _)| in_pip_cache(sides, p))
 }
 
-/// `archives`, with nothing in it but an empty `lock` and an empty `partial`.
+/// `archives`, with nothing in it but an empty `lock` and an empty `partial`, and such places among the package lists.
 fn is_apt_place(sides: &Sides<'_>, path: &str, node: &Node) -> bool {
     const ARCHIVES: &str = "var/cache/apt/archives";
-    let inside = |directory: &str| {
-        let start = format!("{directory}/");
-        let nodes = sides.plain.nodes.range(start.clone()..);
-        nodes.take_while(move |(p, _)| p.starts_with(&start)).collect::<Vec<_>>()
-    };
-    let Some(place) = path.strip_prefix(ARCHIVES) else { return false };
-    let right = match place {
-        "" => node.kind == Kind::Directory && inside(path).iter().all(|(p, n)| is_apt_place(sides, p, n)),
-        "/lock" => node.kind == Kind::File && node.size == 0,
-        "/partial" => node.kind == Kind::Directory && inside(path).is_empty(),
-        _ => false,
+    const FILES: [&str; 2] = ["var/cache/apt/archives/lock", "var/lib/apt/lists/lock"];
+    const DIRECTORIES: [&str; 3] =
+        ["var/cache/apt/archives/partial", "var/lib/apt/lists/partial", "var/lib/apt/lists/auxfiles"];
+    let start = format!("{path}/");
+    let mut inside = sides.plain.nodes.range(start.clone()..).take_while(|(p, _)| p.starts_with(&start));
+    let right = match node.kind {
+        Kind::File => FILES.contains(&path) && node.size == 0,
+        Kind::Directory if path == ARCHIVES => inside.all(|(p, n)| is_apt_place(sides, p, n)),
+        Kind::Directory => DIRECTORIES.contains(&path) && inside.next().is_none(),
+        Kind::Link | Kind::Other(_) => false,
     };
     right && !sides.base.nodes.contains_key(path)
 }
