@@ -52,7 +52,7 @@ const CLEAN: &str = "rm -rf /var/lib/apt/lists/*";
 const AS_OF: &str = "of the master's inventory, as of 2025-11-01";
 
 /// The master; made once.
-fn master(env: &Env) -> &'static str {
+pub(crate) fn master(env: &Env) -> &'static str {
     static MASTER: OnceLock<String> = OnceLock::new();
     MASTER.get_or_init(|| {
         let reference = format!("{}/e2e/apt-master:1", env.registry);
@@ -332,7 +332,7 @@ fn the_stand_in_master() {
     );
 }
 
-/// A second build asks nothing again; and one that installs wheels as well keeps the answer among what they rest on.
+/// A second build asks nothing again.
 #[test]
 fn the_answer_is_cached() {
     let env = e2e!();

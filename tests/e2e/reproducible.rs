@@ -106,6 +106,20 @@ fn an_empty_builder_with_the_cache_of_a_service_in_two_stages() {
     from_the_cache_alone(env, &index, &files, "two-stages", &["assembled", "carried"]);
 }
 
+/// The same of a service with an apt step that was taken out: what said so is among what its wheels rest on.
+#[test]
+fn an_empty_builder_with_the_cache_of_a_service_on_a_master() {
+    let env = e2e!();
+    let index = Index::of(&wheels());
+    let files = Files::dockerfile(&format!(
+        "FROM {}\nRUN apt-get update && apt-get install -y tool && rm -rf /var/lib/apt/lists/*\n\
+         RUN pip install --no-cache-dir -i {} alpha\nCMD [\"python3\"]\n",
+        crate::apt::master(env),
+        index.url()
+    ));
+    from_the_cache_alone(env, &index, &files, "on-a-master", &["satisfied", "assembled"]);
+}
+
 #[track_caller]
 fn from_the_cache_alone(env: &Env, index: &Index, files: &Files, name: &str, treatments: &[&str]) {
     let cache = format!("type=registry,ref={}/e2e/cache-{name}:1", env.registry);
@@ -130,7 +144,7 @@ fn from_the_cache_alone(env: &Env, index: &Index, files: &Files, name: &str, tre
     assert_eq!(again.digest(), digest);
     assert_eq!(index.server.requests(), Vec::<String>::new(), "neither index nor wheels are asked for");
     let ran: Vec<_> = again.progress.ran().into_iter().map(str::to_lowercase).collect();
-    for word in ["pip install", "resolv", "payload", "record", "packages in", "the rest of"] {
+    for word in ["pip install", "resolv", "payload", "record", "packages in", "the rest of", "ask apt"] {
         let found: Vec<_> = ran
             .iter()
             .filter(|name| {
@@ -142,7 +156,7 @@ fn from_the_cache_alone(env: &Env, index: &Index, files: &Files, name: &str, tre
     let pulled: Vec<_> = again
         .progress
         .vertices()
-        .filter(|v| v.name.contains("FROM") && v.name.contains(BASE))
+        .filter(|v| v.name.contains("FROM") && (v.name.contains(BASE) || v.name.contains("apt-master")))
         .flat_map(|v| v.statuses.iter())
         .filter(|status| status.starts_with("extracting") || status.starts_with("sha256:"))
         .collect();
