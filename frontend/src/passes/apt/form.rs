@@ -64,6 +64,9 @@ pub(super) fn request(exec: &pb::ExecOp) -> Result<Request, Stop> {
         }
         shell::Form::Exec => request.read(&Node::Install(Install::new(meta.args)))?,
     }
+    if request.packages.is_empty() {
+        return Err(Stop::Refused("it asks apt for no package".to_owned()));
+    }
     if request.has_lists {
         return Err(Stop::Refused("it leaves apt's package lists in the image".to_owned()));
     }
@@ -278,7 +281,8 @@ mod tests {
     #[test]
     fn what_keeps_a_step() {
         for (text, wanted) in [
-            ("apt-get update", "leaves apt's package lists"),
+            ("apt-get update", "no package"),
+            ("apt-get update && apt-get clean && rm -rf /var/lib/apt/lists/*", "no package"),
             ("apt-get update && apt-get install -y curl", "leaves apt's package lists"),
             (
                 "apt-get install -y curl && rm -rf /var/lib/apt/lists/* && apt-get update",
