@@ -171,9 +171,7 @@ pub async fn run(
             _ => continue,
         };
         let done = match done {
-            Err(Stop::Refused(reason))
-                if is(&command, "RUN") && !is_apt && cx.request.wants(Pass::Split) =>
-            {
+            Err(Stop::Refused(reason)) if is(&command, "RUN") && !is_apt && cx.request.wants(Pass::Split) => {
                 cut::run(cx, &mut rewrite, step, &command, reason).await
             }
             done => done,
