@@ -246,7 +246,7 @@ fn script() -> Text {
 fn install() -> Text {
     let heredoc = (script(), script()).prop_map(|(a, b)| format!("RUN <<EOF\nset -e\n{a}\n# and\n{b}\nEOF"));
     let mount = one(
-        "--mount=type=cache,target=/root/.cache/pip % --mount=type=bind,target=/ctx % --network=host % --mount=type=tmpfs,target=/tmp/x",
+        "--mount=type=cache,target=/root/.cache/pip % --mount=type=bind,target=/ctx % --mount=type=tmpfs,target=/tmp/x",
     );
     let exec = one(
         "\"alpha\" % \"beta>=1\" % \"-r\", \"requirements.txt\" % \"uvicorn[x]\", \"heavy\" % \"heavy\", \"bulky\" % \"--upgrade\", \"alpha\"",

@@ -129,7 +129,7 @@ impl Playground {
             return None;
         }
         let real = cwd.canonicalize().unwrap().display().to_string();
-        self.log(&[vec!["0022 ".to_owned(), real, program], install.argv[1..].to_vec()].concat());
+        self.log(&[vec![self.usual.clone(), real, program], install.argv[1..].to_vec()].concat());
         if asked("made") {
             fs::write(self.root.join("w/site/made"), "").unwrap();
         }

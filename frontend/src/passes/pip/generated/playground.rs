@@ -128,6 +128,8 @@ pub(super) struct Playground {
     _dir: tempfile::TempDir,
     pub(super) root: PathBuf,
     pub(super) env: Vec<(String, String)>,
+    /// What a call has of a shell that has changed nothing.
+    pub(super) usual: String,
 }
 
 impl Playground {
@@ -167,7 +169,9 @@ impl Playground {
             ("STAR", "*"),
         ];
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        Self { _dir: dir, root, env }
+        let umask = Command::new("/bin/sh").args(["-c", "umask"]).output().unwrap().stdout;
+        let usual = format!("{} ", String::from_utf8(umask).unwrap().trim());
+        Self { _dir: dir, root, env, usual }
     }
 
     pub(super) fn cwd(&self) -> PathBuf {
