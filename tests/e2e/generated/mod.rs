@@ -81,7 +81,7 @@ fn outcome(env: &Env, index: &Index, service: &Service) -> Result<Outcome, Strin
         (Some(1), Some(1)) => {
             let (plain, plinth) = (failure(&plain), failure(&plinth));
             return if plain == plinth {
-                eprintln!("fails alike: {plain:?}");
+                eprintln!("fails alike: {}", plain.join("; "));
                 Ok(Outcome { failed: true, treatments })
             } else {
                 Err(format!("fails in another way\nplain: {plain:?}\nplinth: {plinth:?}"))
@@ -183,7 +183,10 @@ fn services_are_equal() {
                         continue;
                     }
                     match caught(env, &index, service) {
-                        Ok(outcome) => done.lock().unwrap().push(outcome),
+                        Ok(outcome) => {
+                            eprintln!("service {at} is equal: {:?}", outcome.treatments);
+                            done.lock().unwrap().push(outcome);
+                        }
                         Err(why) => {
                             eprintln!("service {at} of {seed} is different: {why}");
                             let found = smallest(env, &index, service.clone(), why);
