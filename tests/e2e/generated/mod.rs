@@ -10,6 +10,7 @@
 //! | `PLINTH_GENERATED_ONLY` | the number of the one service to build, as a failure names it |
 
 mod services;
+mod target;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::strategy::Union;
 
+use super::target::{TARGETS, Target};
+
 type Text = BoxedStrategy<String>;
 
 /// A service. In its texts, `@P@` is the installer with its sub-command's name to come, `@TO@` the options of its
@@ -38,139 +40,6 @@ pub(crate) const ALWAYS: &[(&str, &str)] = &[
 pub(crate) const FILES: &[(&str, &str)] =
     &[("extra.txt", "bulky\nns-one\n"), ("empty.txt", ""), ("broken.txt", "nobody-has-this==1\n")];
 
-/// Where packages go.
-#[derive(Clone, Debug)]
-struct Target {
-    /// Instructions that make it: the first ones, so that they are in the cache for other services.
-    made: &'static str,
-    /// Instructions that make it the one in use.
-    used: &'static str,
-    /// Options of each install.
-    options: &'static str,
-    /// A program of its own.
-    program: Option<&'static str>,
-    /// Where packages are.
-    site: &'static str,
-    /// What another stage would copy.
-    copied: &'static [&'static str],
-}
-
-const SYSTEM: &str = "/usr/local/lib/@PY@/site-packages";
-const VENV: &str = "/opt/venv/lib/@PY@/site-packages";
-
-const TARGETS: &[(u32, Target)] = &[
-    (
-        8,
-        Target {
-            made: "",
-            used: "",
-            options: "",
-            program: None,
-            site: SYSTEM,
-            copied: &[SYSTEM, "/usr/local/bin", "/usr/local"],
-        },
-    ),
-    (
-        3,
-        Target {
-            made: "",
-            used: "",
-            options: " --user",
-            program: None,
-            site: "/root/.local/lib/@PY@/site-packages",
-            copied: &["/root/.local", "/root"],
-        },
-    ),
-    (
-        2,
-        Target {
-            made: "",
-            used: "",
-            options: " --prefix=/install",
-            program: None,
-            site: "/install/lib/@PY@/site-packages",
-            copied: &["/install"],
-        },
-    ),
-    (
-        5,
-        Target {
-            made: "RUN python3 -m venv /opt/venv",
-            used: "ENV PATH=/opt/venv/bin:$PATH",
-            options: "",
-            program: None,
-            site: VENV,
-            copied: &["/opt/venv", "/opt"],
-        },
-    ),
-    (
-        2,
-        Target {
-            made: "ENV VIRTUAL_ENV=/opt/venv\nRUN python3 -m venv $VIRTUAL_ENV",
-            used: "ENV PATH=\"$VIRTUAL_ENV/bin:$PATH\"",
-            options: "",
-            program: None,
-            site: VENV,
-            copied: &["/opt/venv"],
-        },
-    ),
-    (
-        3,
-        Target {
-            made: "RUN python3 -m venv /opt/venv",
-            used: "",
-            options: "",
-            program: Some("/opt/venv/bin/pip"),
-            site: VENV,
-            copied: &["/opt/venv"],
-        },
-    ),
-    (
-        1,
-        Target {
-            made: "RUN python3 -m venv --system-site-packages /opt/venv",
-            used: "RUN /opt/venv/bin/pip install beta==1.0",
-            options: "",
-            program: Some("/opt/venv/bin/python -m pip"),
-            site: VENV,
-            copied: &["/opt/venv"],
-        },
-    ),
-    (
-        1,
-        Target {
-            made: "RUN ln -s /srv/env /opt/venv && python3 -m venv /srv/env",
-            used: "ENV PATH=/opt/venv/bin:$PATH",
-            options: "",
-            program: None,
-            site: VENV,
-            copied: &["/srv/env", "/opt/venv"],
-        },
-    ),
-    (
-        1,
-        Target {
-            made: "",
-            used: "",
-            options: " --target /opt/lib --no-compile",
-            program: None,
-            site: "/opt/lib",
-            copied: &["/opt/lib"],
-        },
-    ),
-    (
-        1,
-        Target {
-            made: "RUN useradd -m app",
-            used: "USER app\nENV HOME=/home/app",
-            options: " --user",
-            program: None,
-            site: "/home/app/.local/lib/@PY@/site-packages",
-            copied: &["/home/app/.local"],
-        },
-    ),
-];
-
 /// One of the texts of a list, which ` % ` separates.
 fn one(texts: &'static str) -> Text {
     select(texts.split(" % ").collect::<Vec<_>>()).prop_map(str::to_owned).boxed()
@@ -184,62 +53,69 @@ fn any_of(all: Vec<(u32, Text)>) -> Text {
 fn wanted() -> Text {
     any_of(vec![
         (
-            10,
-            one(
-                "alpha % beta==1.0 % 'beta>=1' % alpha==1.0 % \"alpha[fast]\" % heavy % heavy==1.0 % heavy==2.0 % bulky",
-            ),
-        ),
-        (
             6,
-            one(
-                "gamma delta % ns-one ns-two % datafull % Mixed.Case_Name % 'alpha>=1,<2' bulky % datafull heavy==1.0",
-            ),
+            one("alpha % beta==1.0 % 'beta>=1' % alpha==1.0 % \"alpha[fast]\" % gamma delta % ns-one ns-two"),
         ),
+        (6, one("heavy % heavy==1.0 % heavy==2.0 % bulky % datafull heavy==1.0 % 'alpha>=1,<2' bulky")),
+        (3, one("datafull % Mixed.Case_Name % uvicorn[x] % alpha[fast] heavy")),
         (
             5,
             one(
-                "-r requirements.txt % -r more.txt % -r nested.txt % -c limits.txt alpha % -r requirements.txt bulky",
+                "-r requirements.txt % -r more.txt % -r nested.txt % -c limits.txt alpha % -r more.txt bulky",
             ),
         ),
-        (
-            3,
-            one(
-                "-U alpha % --upgrade heavy % -U -r requirements.txt % --upgrade --upgrade-strategy eager alpha",
-            ),
-        ),
-        (2, one("beta>=1 % heavy>=1 alpha>=1 % alpha[fast] % ns-one>=0.1 ns-two>=0.1")),
-        (
-            2,
-            one(
-                "--no-deps alpha % --pre beta % -q bulky % --no-cache-dir gamma % --no-compile delta % --ignore-installed beta",
-            ),
-        ),
+        (3, one("-U alpha % --upgrade heavy % -U -r requirements.txt % -U --upgrade-strategy eager alpha")),
+        (2, one("beta>=1 % heavy>=1 alpha>=1 % ns-one>=0.1 ns-two>=0.1")),
+        (2, one("--no-deps alpha % --pre beta % -q bulky % --no-compile delta % --ignore-installed beta")),
     ])
 }
 
-/// The script of one RUN that installs.
+/// The script of one RUN that installs. `@A@` and `@B@` are installs, `@F@` a file, there or not.
 fn script() -> Text {
-    let install = || wanted().prop_map(|wanted| format!("@P@ install@TO@ {wanted}")).boxed();
-    let file = || one("requirements.txt % extra.txt % extra.txt % nested.txt % none.txt % empty.txt");
-    let two = || (install(), install());
-    any_of(vec![
-        (14, install()),
-        (3, (file(), install()).prop_map(|(f, a)| format!("if [ -f {f} ]; then @P@ install@TO@ -r {f}; else {a}; fi")).boxed()),
-        (2, file().prop_map(|f| format!("if [ -s {f} ]; then \\\n      @P@ install@TO@ -r {f}; \\\n    fi")).boxed()),
-        (3, (file(), install()).prop_map(|(f, a)| format!("@P@ install@TO@ -r {f} 2>/dev/null || {a}")).boxed()),
-        (3, two().prop_map(|(a, b)| format!("{a} && \\\n    {b}")).boxed()),
-        (2, two().prop_map(|(a, b)| format!("set -e; {a}; {b}")).boxed()),
-        (1, two().prop_map(|(a, b)| format!("{a} >/dev/null 2>&1 || {b} || true")).boxed()),
-        (1, install().prop_map(|a| format!("[ ! -e none.txt ] && {a}")).boxed()),
-        (2, (one("sub % /tmp"), install()).prop_map(|(d, a)| format!("(cd {d} && {a}) && echo done")).boxed()),
-        (2, (one("mkdir -p /data/x % echo begins % mkdir /made"), install()).prop_map(|(b, a)| format!("{b} && {a}")).boxed()),
-        (2, install().prop_map(|a| format!("{a} && rm -rf /root/.cache /tmp/nothing")).boxed()),
-        (2, (install(), one("python3 -c 'import sys' % echo done % test -d /opt || true")).prop_map(|(a, b)| format!("{a} && {b}")).boxed()),
-        (2, (install(), one("find @SITE@ -name '*.pyc' -delete % touch /tmp/later % rm -rf @SITE@/beta* % chmod -R go-rx @SITE@ % mkdir -p /tmp/y % echo 'X = 2' >>@SITE@/heavy/v1.py")).prop_map(|(a, b)| format!("{a} && {b}")).boxed()),
-        (4, (install(), one("export X=1 && % umask 027 && % PIP_NO_DEPS=1 % touch here && % cd sub && % : | ")).prop_map(|(a, b)| format!("{b} {a}")).boxed()),
-        (3, one("@P@ uninstall -y beta || true % @P@ list % @P@ uninstall -y heavy && @P@ install@TO@ heavy || true % ! @P@ install@TO@ -r none.txt % for p in gamma heavy; do @P@ install@TO@ $p; done % @P@ install@TO@ --force-reinstall heavy")),
-        (1, one("@P@ install@TO@ -r none.txt % @P@ install@TO@ nobody-has-this % @P@ install@TO@ beta && false % @P@ install@TO@ -r broken.txt")),
-    ])
+    let conditions = one(
+        "if [ -f @F@ ]; then @P@ install@TO@ -r @F@; else @A@; fi % if [ -s @F@ ]; then \\\n    @P@ install@TO@ -r @F@; \\\n  fi \
+         % [ ! -e none.txt ] && @A@ % if [ -d /data ]; then @A@\nelif test -f @F@; then @B@\nfi",
+    );
+    let fallbacks = one(
+        "@P@ install@TO@ -r @F@ 2>/dev/null || @A@ % @A@ >/dev/null 2>&1 || @B@ || true % @A@ || exit 1; @B@ \
+         % ! @P@ install@TO@ -r none.txt && @A@",
+    );
+    let several = one(
+        "@A@ && \\\n    @B@ % set -e; @A@; @B@ % { @A@; } && @B@ % (cd sub && @A@) && @B@ % (cd /tmp && @A@)",
+    );
+    let parts = one(
+        "mkdir -p /data/x && @A@ % echo begins && @A@ && @B@ % @A@ && python3 -c 'import sys' % mkdir /made && @A@ && echo done \
+         % @A@ && rm -rf /root/.cache /tmp/nothing % @A@ && rm -rf /tmp/x && python3 -c 'import json, re'",
+    );
+    // What becomes of these is not known before they run.
+    let unknown = one(
+        "@A@ && find @SITE@ -name '*.pyc' -delete % @A@ && touch /tmp/later % @A@ && rm -rf @SITE@/beta* \
+         % @A@ && chmod -R go-rx @SITE@/heavy || true % @A@ && echo 'X = 2' >>@SITE@/heavy/v1.py % export X=1 && @A@ % umask 022; @A@ \
+         % PIP_NO_DEPS=1 @A@ % cd sub && touch here && @A@ % : | @A@ % for p in gamma heavy; do @P@ install@TO@ $p; done \
+         % @P@ install@TO@ --force-reinstall heavy % @P@ uninstall -y beta || true % @P@ list && @A@ \
+         % @A@ && @P@ uninstall -y heavy bulky && @B@ % @P@ wheel -w /tmp/w heavy && @P@ install@TO@ --no-index -f /tmp/w heavy \
+         % cp -a @SITE@/heavy /tmp/h && @A@ && cp -a @SITE@/heavy /tmp/hs",
+    );
+    let failing = one(
+        "@P@ install@TO@ -r none.txt % @P@ install@TO@ nobody-has-this % @A@ && false % @P@ install@TO@ -r broken.txt",
+    );
+    let form = any_of(vec![
+        (14, one("@A@")),
+        (6, conditions),
+        (5, fallbacks),
+        (6, several),
+        (6, parts),
+        (8, unknown),
+        (1, failing),
+    ]);
+    let file = one("requirements.txt % extra.txt % extra.txt % nested.txt % none.txt % empty.txt");
+    (form, wanted(), wanted(), file)
+        .prop_map(|(form, a, b, file)| {
+            form.replace("@A@", &format!("@P@ install@TO@ {a}"))
+                .replace("@B@", &format!("@P@ install@TO@ {b}"))
+                .replace("@F@", &file)
+        })
+        .boxed()
 }
 
 /// An instruction that installs.
@@ -249,7 +125,7 @@ fn install() -> Text {
         "--mount=type=cache,target=/root/.cache/pip % --mount=type=bind,target=/ctx % --mount=type=tmpfs,target=/tmp/x",
     );
     let exec = one(
-        "\"alpha\" % \"beta>=1\" % \"-r\", \"requirements.txt\" % \"uvicorn[x]\", \"heavy\" % \"heavy\", \"bulky\" % \"--upgrade\", \"alpha\"",
+        "\"alpha\" % \"beta>=1\" % \"-r\", \"requirements.txt\" % \"uvicorn[x]\", \"heavy\" % \"--upgrade\", \"alpha\"",
     );
     any_of(vec![
         (20, script().prop_map(|script| format!("RUN {script}")).boxed()),
@@ -260,30 +136,27 @@ fn install() -> Text {
 }
 
 /// An instruction that changes what was installed, as far as it is there. None leaves the size of a module as it is: byte
-/// code of the same second would hide that.
+/// code of the same second would hide that. And none copies or changes a whole directory of packages: pip's own byte
+/// code in it is stray.
 fn change() -> Text {
     let run = one(
-        "echo 'X = 1' >>@SITE@/alpha/__init__.py || true % rm -rf @SITE@/beta % rm -rf @SITE@/heavy/tests % rm -rf @SITE@/*.dist-info \
-         % find @SITE@ -name __pycache__ -prune -exec rm -rf {} + % chmod -R o-rx @SITE@ % touch @SITE@/mine.txt || true \
-         % chown -R 1000:1000 @SITE@ || true % mv @SITE@/bulky @SITE@/moved || true % ln -s alpha @SITE@/link || true \
-         % chmod 600 @SITE@/heavy/big.py || true % @P@ uninstall -y alpha || true % python3 -c 'import json' \
-         % cp -a @SITE@ /copy % find / -xdev -name 'only_*' -delete % rm -rf @SITE@/heavy && mkdir -p @SITE@/heavy",
+        "echo 'X = 1' >>@SITE@/alpha/__init__.py || true % rm -rf @SITE@/beta % rm -rf @SITE@/heavy/tests \
+         % rm -rf @SITE@/*.dist-info % find @SITE@ -name __pycache__ -prune -exec rm -rf {} + % chmod -R o-rx @SITE@/heavy || true \
+         % touch @SITE@/mine.txt || true % chown -R 1000:1000 @SITE@/alpha @SITE@/heavy || true % mv @SITE@/bulky @SITE@/moved || true \
+         % ln -s alpha @SITE@/link || true % chmod 600 @SITE@/heavy/big.py || true % @P@ uninstall -y alpha || true \
+         % python3 -c 'import json' % cp -a @SITE@/alpha /copy || true % find / -xdev -name 'only_*' -delete \
+         % rm -rf @SITE@/heavy && mkdir -p @SITE@/heavy % ln -f @SITE@/heavy/big.py @SITE@/heavy/same.py || true",
     );
-    any_of(vec![
-        (8, run.prop_map(|run| format!("RUN {run}")).boxed()),
-        (
-            1,
-            one(
-                "COPY patched.py @SITE@/alpha/__init__.py % COPY patched.py /usr/local/bin/alpha-tool % COPY . /app/src",
-            ),
-        ),
-    ])
+    let copy = one(
+        "COPY patched.py @SITE@/alpha/__init__.py % COPY patched.py /usr/local/bin/alpha-tool % COPY . /app/src",
+    );
+    any_of(vec![(8, run.prop_map(|run| format!("RUN {run}")).boxed()), (1, copy)])
 }
 
 /// An instruction that decides nothing about installs, or shouldn't.
 fn other() -> Text {
     one(
-        "ENV X=1 % ARG VERSION=1.0 % WORKDIR /work/here % LABEL a=b % EXPOSE 80 % RUN echo x >/x % USER root \
+        "ENV X=1 % ARG VERSION=1.0 % WORKDIR /app/sub % LABEL a=b % EXPOSE 80 % RUN echo x >/tmp/x % USER root \
          % SHELL [\"/bin/bash\", \"-eo\", \"pipefail\", \"-c\"] % SHELL [\"/bin/bash\", \"-c\"] % ENV PYTHONDONTWRITEBYTECODE=1 \
          % ENV PYTHONUNBUFFERED=1 PIP_ROOT_USER_ACTION=ignore % RUN umask 022 % VOLUME /data % STOPSIGNAL 9",
     )
