@@ -74,7 +74,7 @@ fn wanted() -> Text {
 fn script() -> Text {
     let conditions = one(
         "if [ -f @F@ ]; then @P@ install@TO@ -r @F@; else @A@; fi % if [ -s @F@ ]; then \\\n    @P@ install@TO@ -r @F@; \\\n  fi \
-         % [ ! -e none.txt ] && @A@ % if [ -d /data ]; then @A@\nelif test -f @F@; then @B@\nfi",
+         % [ ! -e none.txt ] && @A@ % if [ -d /data ]; then @A@; elif test -f @F@; then @B@; fi",
     );
     let fallbacks = one(
         "@P@ install@TO@ -r @F@ 2>/dev/null || @A@ % @A@ >/dev/null 2>&1 || @B@ || true % @A@ || exit 1; @B@ \
