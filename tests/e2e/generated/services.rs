@@ -162,14 +162,40 @@ fn other() -> Text {
     )
 }
 
+/// An instruction that installs will notice: variables and configuration of pip, and what is in the way of files.
+fn state() -> Text {
+    let variables = one(
+        "PIP_NO_DEPS=1 % PIP_UPGRADE=1 % PIP_NO_COMPILE=1 % PIP_CONSTRAINT=/app/limits.txt % PIP_PRE=1 % PIP_USER=1 \
+         % PIP_PREFIX=/opt/p % PIP_TARGET=/opt/t % PYTHONPATH=/app % PYTHONNOUSERSITE=1 % PIP_QUIET=1 % PIP_FIND_LINKS=/wheels",
+    );
+    let config = one(
+        "no-compile = true % no-deps = yes % user = true % prefix = /opt/p % pre = 1 % constraint = /app/limits.txt",
+    );
+    let files = one(
+        "mkdir -p @SITE@/heavy && echo mine >@SITE@/heavy/data.txt % mkdir -p /data/h @SITE@ && ln -s /data/h @SITE@/heavy \
+         % mkdir -p @SITE@ && chmod g+s @SITE@ % mkdir -p @SITE@/alpha/__pycache__ && touch @SITE@/alpha/mine.py \
+         % chmod 700 /usr/local/lib % echo mine >/usr/local/bin/alpha-tool % ln -s /nowhere /usr/local/bin/heavy-tool \
+         % mkdir -p @SITE@/beta-0.9.dist-info && echo >@SITE@/beta-0.9.dist-info/METADATA % chown 1000:1000 /usr/local/bin \
+         % mkdir -p @SITE@ && echo 'import sys' >@SITE@/sitecustomize.py % echo 'import os' >typing.py % mkdir -p /root/.config",
+    );
+    any_of(vec![
+        (3, variables.prop_map(|variable| format!("ENV {variable}")).boxed()),
+        (1, config.prop_map(|config| format!("COPY <<EOF /etc/pip.conf\n[install]\n{config}\nEOF")).boxed()),
+        (4, files.prop_map(|files| format!("RUN {files}")).boxed()),
+    ])
+}
+
 pub(crate) fn service() -> BoxedStrategy<Service> {
     let base = prop_oneof![7 => Just("python:3.11-slim"), 1 => Just("python:3.13-slim")];
     let target =
         Union::new_weighted(TARGETS.iter().map(|(weight, target)| (*weight, Just(target.clone()))).collect());
     let program = any_of(vec![(6, one("pip")), (3, one("pip3 % python3 -m pip % python -m pip"))]);
     let step = || any_of(vec![(6, install()), (2, change()), (1, other())]);
-    let parts =
-        (vec(other(), 0..3), (install(), vec(step(), 0..4)), prop::option::weighted(0.2, vec(step(), 1..3)));
+    let parts = (
+        vec(any_of(vec![(2, other()), (1, state())]), 0..3),
+        (install(), vec(step(), 0..4)),
+        prop::option::weighted(0.2, vec(step(), 1..3)),
+    );
     let copy = any_of(vec![(6, one("")), (1, one("--link  % --chown=1000:1000  % --chmod=755 "))]);
     let copies = prop::option::weighted(0.4, copy);
     let last = vec(any_of(vec![(2, change()), (2, other()), (1, install())]), 0..3);
