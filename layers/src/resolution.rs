@@ -4,7 +4,12 @@
 //! payload and record steps. It is data of one build and not a stable format; [`Resolution::FORMAT`]
 //! guards against a cache entry written by another release.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
+
+use crate::steps::resolve::FoundProgram;
+use crate::tree::is_plain;
 
 /// What `plinth step resolve` found out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +21,9 @@ pub struct Resolution {
     /// How the script came to it: see [`crate::script::walk()`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<bool>,
+    /// Where its shell remembers to have found programs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub found: Vec<FoundProgram>,
     /// The script may go on after this install.
     #[serde(default)]
     pub more: bool,
@@ -30,7 +38,7 @@ impl Resolution {
     /// An answer about one command, with nothing before or after it.
     #[must_use]
     pub fn of(outcome: Outcome) -> Self {
-        Self { format: Self::FORMAT, outcome, events: Vec::new(), more: false }
+        Self { format: Self::FORMAT, outcome, events: Vec::new(), found: Vec::new(), more: false }
     }
 }
 
@@ -73,6 +81,9 @@ pub struct Plan {
     /// Files that the step leaves behind beside the distributions, and that are not there yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<LeftFile>,
+    /// Options that say where the wheels are, for those that are fetched by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fetch_with: Vec<String>,
 }
 
 impl Plan {
@@ -166,7 +177,8 @@ pub struct Distribution {
     pub version: String,
     /// File name of the wheel.
     pub filename: String,
-    /// Where the installer would fetch it. Never holds credentials.
+    /// Where the installer would fetch it: by http or https, or from a file of the state before. Never holds credentials;
+    /// empty if it could: then the wheel is to be found by name and version.
     pub url: String,
     /// Hexadecimal SHA-256 of the wheel.
     pub sha256: String,
@@ -179,6 +191,26 @@ pub struct Distribution {
     /// its headers like that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spelling: Option<String>,
+}
+
+impl Distribution {
+    /// Where it is in the state before the step, if it isn't fetched from elsewhere.
+    #[must_use]
+    pub fn path(&self) -> Option<PathBuf> {
+        Self::local_path(&self.url)
+    }
+
+    /// The path that a `file:` URL names, if it is plain.
+    pub(crate) fn local_path(url: &str) -> Option<PathBuf> {
+        let path = crate::pip::percent_decode(url.strip_prefix("file://")?)?;
+        // What is below `.cache` in a plain build isn't there in an assembled one; what is below the others is this
+        // process's own.
+        let fine = is_plain(&path)
+            && !path.chars().any(char::is_control)
+            && !path.split('/').any(|part| part == ".cache")
+            && !["/proc/", "/dev/", "/sys/", "/.plinth/"].iter().any(|place| path.starts_with(place));
+        fine.then(|| path.into())
+    }
 }
 
 /// One installed distribution that is removed.

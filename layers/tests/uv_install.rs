@@ -110,7 +110,7 @@ impl World {
             ("VIRTUAL_ENV", self.site.venv.display().to_string()),
         ];
         let env = env.map(|(name, value)| (name.to_owned(), value)).to_vec();
-        Context { argv: self.argv(arguments), env, cwd: self.app(), outputs: Vec::new() }
+        Context { argv: self.argv(arguments), env, cwd: self.app(), outputs: Vec::new(), secrets: None }
     }
 
     fn plan(&self, arguments: &[&str]) -> Plan {

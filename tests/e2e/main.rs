@@ -14,6 +14,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod apt;
+mod activated;
+mod addresses;
 mod bad_input;
 mod bases;
 mod carried;
@@ -24,12 +26,14 @@ mod definitions;
 mod fleet;
 mod foreign;
 mod generated;
+mod local_wheels;
 mod passthrough;
 mod pip;
 mod pip_trees;
 mod regressions;
 mod reproducible;
 mod scripts;
+mod secrets;
 mod support;
 mod uv;
 mod without_mergeop;

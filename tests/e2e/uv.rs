@@ -69,6 +69,15 @@ cases! {
         "@FREE@\nWORKDIR /app\nCOPY requirements.txt .\nRUN uv pip install --system --index-url @INDEX@ -r requirements.txt --no-cache\nCOPY app.py .",
         [("requirements.txt", "# what it needs\nalpha==2.0  # pinned\nbeta>=1,<2\n\nMixed.Case-Name ~= 1.0\ndatafull\n"), ("app.py", "import alpha, datafull\n")],
         "/usr/bin/python3 /app/app.py\nalpha-tool\nshell-tool\npython-tool\nnot-executable\ndata-one\ndata-gui";
+    an_index_in_a_variable: [ASSEMBLED],
+        "@FREE@\nENV UV_INDEX_URL=@INDEX@ UV_EXTRA_INDEX_URL=@INDEX@\nRUN uv pip install --system --no-cache alpha==2.0",
+        [], "alpha-tool";
+    in_an_activated_environment: [ASSEMBLED],
+        "RUN python3 -m venv /opt/v && . /opt/v/bin/activate && uv pip install --no-cache -i @INDEX@ alpha==2.0",
+        [], "/opt/v/bin/alpha-tool && test ! -e /usr/local/bin/alpha-tool";
+    a_default_index_in_a_variable: [ASSEMBLED],
+        "@FREE@\nENV UV_DEFAULT_INDEX=@INDEX@\nRUN uv pip install --system --no-cache alpha==2.0 datafull",
+        [], "alpha-tool";
     exec_form: [ASSEMBLED],
         "@FREE@\nRUN [\"/usr/local/bin/uv\", \"pip\", \"install\", \"--system\", \"--no-cache-dir\", \"-i\", \"@INDEX@\", \"alpha>=1,<2\", \"DataFull\"]",
         [], "alpha-tool\ndata-one\n/usr/bin/python3 -c 'import alpha; assert alpha.VERSION == \"1.0\"'";
@@ -114,7 +123,7 @@ cases! {
             "a Python program other than `-m pip`",
             "its script removes `/root/.cache`, which is there",
             "uv with byte code",
-            "environment variable UV_DEFAULT_INDEX"
+            "environment variable UV_PRERELEASE"
         ],
         "@FREE@\nRUN uv pip install --system --no-cache --compile-bytecode -i @INDEX@ alpha\n\
          RUN uv pip install --system -i @INDEX@ delta\nRUN rm -rf /root/.cache/uv\n\
@@ -123,7 +132,7 @@ cases! {
          RUN python3 -m uv pip install --system --no-cache -i @INDEX@ gamma\n\
          RUN uv pip install --system --no-cache -i @INDEX@ ns-one && rm -rf /root/.cache\n\
          ENV UV_COMPILE_BYTECODE=1\nRUN uv pip install --system --no-cache -i @INDEX@ ns-two\n\
-         ENV UV_COMPILE_BYTECODE=0 UV_DEFAULT_INDEX=@INDEX@\nRUN uv pip install --system --no-cache datafull",
+         ENV UV_COMPILE_BYTECODE=0 UV_PRERELEASE=disallow UV_DEFAULT_INDEX=@INDEX@\nRUN uv pip install --system --no-cache datafull",
         [], "alpha-tool\n/usr/bin/python3 -c 'import beta; assert beta.VERSION == \"2.0rc1\"'";
     as_written_by_what_is_in_files: [
             "--index-url in a requirements file, with uv",

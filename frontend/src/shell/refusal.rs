@@ -73,6 +73,9 @@ pub enum NotSimple {
     /// A variable that shells set on their own.
     #[error("the script uses the variable `{0}`, which shells set on their own")]
     ShellVariable(String),
+    /// A variable that has another value once an environment is activated.
+    #[error("the script uses the variable `{0}`, and activates a virtual environment, which changes it")]
+    Activated(String),
     /// A `$` that starts nothing.
     #[error("the script has a `$` that starts no variable's name")]
     Dollar,

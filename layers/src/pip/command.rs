@@ -8,7 +8,8 @@
 use serde::Serialize;
 
 use super::options::{self, Effect, OptionSpec};
-use super::{NotUnderstood, check_requirement, has_credentials};
+use super::requirements::is_web;
+use super::{NotUnderstood, check_requirement, has_credentials, names_local_wheel};
 use crate::tree::is_plain;
 
 /// Which installer a command line calls.
@@ -247,6 +248,9 @@ impl PipCommand {
         if target.prefix.is_some_and(|prefix| !is_plain(prefix)) {
             return Err(NotUnderstood::new("--prefix with a path that is not absolute and plain"));
         }
+        if self.tool == Tool::Uv && self.requirements.iter().any(|text| names_local_wheel(text)) {
+            return Err(NotUnderstood::new("a requirement by local path"));
+        }
         self.requirements.iter().try_for_each(|requirement| check_requirement(requirement))
     }
 
@@ -281,10 +285,15 @@ fn check_file(option: &str, value: &str) -> Result<String, NotUnderstood> {
         return Err(NotUnderstood::new(format!("{option} that is no file")));
     }
     let scheme = value.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
-    if matches!(scheme.as_deref(), Some("http" | "https" | "file")) {
+    if matches!(scheme.as_deref(), Some("file")) || has_scheme(value) && !is_web(value) {
         return Err(NotUnderstood::new(format!("{option} by URL")));
     }
     Ok(value.to_owned())
+}
+
+/// What pip takes for an address and no path.
+fn has_scheme(value: &str) -> bool {
+    value.split_once(':').is_some_and(|(scheme, _)| matches!(&*scheme.to_ascii_lowercase(), "http" | "https"))
 }
 
 /// The last part of an absolute path, or the name itself; a relative path depends on the working directory.

@@ -83,7 +83,12 @@ const ALLOWED: &[&str] = &[
     // Read by uv alone.
     "UV_CACHE_DIR",
     "UV_COMPILE_BYTECODE",
+    // uv's own dry run and lock read them, as the step would.
+    "UV_DEFAULT_INDEX",
+    "UV_EXTRA_INDEX_URL",
     "UV_HTTP_TIMEOUT",
+    "UV_INDEX",
+    "UV_INDEX_URL",
     "UV_LINK_MODE",
     "UV_NO_CACHE",
     "UV_PYTHON_DOWNLOADS",
@@ -139,7 +144,7 @@ fn check_variable(name: &str, value: &str) -> Result<(), NotUnderstood> {
         return Ok(());
     }
     let refused = Err(NotUnderstood::new(format!("environment variable {}", shown(name))));
-    if name.starts_with("PIP_") && has_credentials(value) {
+    if (name.starts_with("PIP_") || name.starts_with("UV_")) && has_credentials(value) {
         return Err(NotUnderstood::new(format!("credentials in environment variable {}", shown(name))));
     }
     if ALLOWED.contains(&name) {
@@ -228,6 +233,8 @@ mod tests {
     fn no_value_is_ever_repeated() {
         let reason = check("PIP_INDEX_URL", "https://user:hunter2@h/simple").unwrap_err();
         assert_eq!(reason, "credentials in environment variable PIP_INDEX_URL");
+        let reason = check("UV_INDEX_URL", "https://user:hunter2@h/simple").unwrap_err();
+        assert_eq!(reason, "credentials in environment variable UV_INDEX_URL");
         assert_eq!(
             check("PIP_\u{1b}[31m", "hunter2").unwrap_err(),
             "environment variable of an unusual name"

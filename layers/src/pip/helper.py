@@ -140,6 +140,17 @@ def watch(resolved):
     RequirementPreparer.prepare_linked_requirements_more = skip_pinned
 
 
+def old_direct_url(item):
+    """What pip before 23.1 writes as direct_url.json. Later ones write what they report."""
+    import pip
+
+    if not item.original_link or tuple(int(part) for part in pip.__version__.split(".")[:2]) >= (23, 1):
+        return None
+    from pip._internal.utils.direct_url_helpers import direct_url_from_link
+
+    return direct_url_from_link(item.original_link, item.source_dir, item.original_link_is_in_wheel_cache).to_json()
+
+
 def conclude(resolver, answer):
     from pip._internal.metadata import get_default_environment
     from pip._vendor.packaging.utils import canonicalize_name
@@ -148,7 +159,12 @@ def conclude(resolver, answer):
     for dist in get_default_environment().iter_all_distributions():
         installed.setdefault(dist.canonical_name, []).append(dist)
     facts["order"] = [
-        {"name": canonicalize_name(item.name), "spelling": item.name, "replaces": bool(item.should_reinstall)}
+        {
+            "name": canonicalize_name(item.name),
+            "spelling": item.name,
+            "replaces": bool(item.should_reinstall),
+            "direct_url": old_direct_url(item),
+        }
         for item in resolver.get_installation_order(answer)
     ]
     new = {item["name"] for item in facts["order"]}

@@ -4,6 +4,7 @@
 //! be put together without running it? Whatever is not on a list is [`NotUnderstood`], and the step then
 //! runs as written.
 
+mod activate;
 mod command;
 mod env;
 mod launcher;
@@ -12,12 +13,13 @@ mod report;
 mod requirement;
 mod requirements;
 
+pub(crate) use activate::{STEERING, environment_of, is_activation};
 pub use command::{CacheDir, PipCommand, Program, Target, Tool};
 pub use env::{check_environment, network_variables};
 pub use launcher::{Launcher, find_launcher};
 pub use options::{Effect, OptionSpec};
 pub use report::{Report, ReportItem};
-pub use requirement::check_requirement;
+pub use requirement::{check_requirement, names_local_wheel};
 pub use requirements::{Files, FoundOptions, LocalFiles, read_requirements};
 
 /// The step is left as written, and this is why.

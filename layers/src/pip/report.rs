@@ -54,11 +54,16 @@ impl Report {
 
 impl ReportItem {
     /// The wheel to install. `direct_url_is_origin` says that this pip writes `direct_url.json` from
-    /// what it reports as the origin, which it does since 23.1.
+    /// what it reports as the origin, which it does since 23.1. `secrets`: its address is not kept, so it may have
+    /// anything in it.
     ///
     /// # Errors
-    /// [`NotUnderstood`] if it is no wheel by http(s) URL, or its SHA-256 is not known.
-    pub fn distribution(&self, direct_url_is_origin: bool) -> Result<Distribution, NotUnderstood> {
+    /// [`NotUnderstood`] if it is no wheel by http(s) URL or plain path, or its SHA-256 is not known.
+    pub fn distribution(
+        &self,
+        direct_url_is_origin: bool,
+        secrets: bool,
+    ) -> Result<Distribution, NotUnderstood> {
         let name = &self.metadata.name;
         let refused = |what: &str| NotUnderstood::new(format!("{what}: {}", shown(name)));
         let info = &self.download_info;
@@ -70,28 +75,32 @@ impl ReportItem {
             return Err(NotUnderstood::new("a pip report of another form"));
         };
         let url = url.split('#').next().unwrap_or_default();
-        if has_credentials(url) {
+        if has_credentials(url) && !secrets {
             return Err(NotUnderstood::new("the index needs credentials"));
         }
-        if url.contains('?') {
+        if url.contains('?') && !secrets {
             // Signatures and tokens go there, and the URL becomes part of the build's provenance.
             return Err(refused("a wheel whose URL has a query"));
         }
         let lower = url.to_ascii_lowercase();
-        let filename = super::percent_decode(url.rsplit('/').next().unwrap_or_default());
+        let filename = super::percent_decode(
+            url.split('?').next().unwrap_or_default().rsplit('/').next().unwrap_or_default(),
+        );
         let Some(filename) = filename.filter(|name| name.to_ascii_lowercase().ends_with(".whl")) else {
             return Err(refused("needs a source build"));
         };
         if filename.contains(['/', '\0']) || filename.starts_with('.') || !filename.ends_with(".whl") {
             return Err(refused("a wheel of an unusual name"));
         }
-        if !lower.starts_with("https://") && !lower.starts_with("http://") {
-            return Err(refused("a wheel that does not come from an index"));
+        let web = lower.starts_with("https://") || lower.starts_with("http://");
+        if !web && Distribution::local_path(url).is_none() {
+            return Err(refused("a wheel that comes neither by http nor from a plain path"));
         }
         let direct_url = match (self.is_direct, direct_url_is_origin) {
             (false, _) => None,
             (true, true) => Some(sorted_json(info)),
-            (true, false) => return Err(refused("a requirement by URL, with a pip before 23.1")),
+            // It has another one.
+            (true, false) => None,
         };
         let sha256 = sha256_of(archive).ok_or_else(|| refused("no SHA-256 known"))?;
         Ok(Distribution {
@@ -185,12 +194,12 @@ mod tests {
             r#"{{"url": "https://h/X-1%2Blocal-py3-none-any.whl", "archive_info": {{"hash": "sha256={0}", "hashes": {{"sha256": "{0}"}}}}}}"#,
             sha()
         );
-        let got = item(&info, false).distribution(true).unwrap();
+        let got = item(&info, false).distribution(true, false).unwrap();
         assert_eq!(got.filename, "X-1+local-py3-none-any.whl");
         assert_eq!(got.url, "https://h/X-1%2Blocal-py3-none-any.whl");
         assert_eq!(got.sha256, sha());
         assert_eq!(got.direct_url, None);
-        let got = item(&info, true).distribution(true).unwrap();
+        let got = item(&info, true).distribution(true, false).unwrap();
         assert_eq!(
             got.direct_url.unwrap(),
             format!(
@@ -208,8 +217,8 @@ mod tests {
             (r#"{"url": "https://h/x", "vcs_info": {}}"#.to_owned(), "needs a source build: X"),
             (r#"{"url": "file:///x", "dir_info": {}}"#.to_owned(), "needs a source build: X"),
             (
-                format!(r#"{{"url": "file:///x/x-1-py3-none-any.whl", {archive}}}"#),
-                "a wheel that does not come from an index: X",
+                format!(r#"{{"url": "file:///x/.cache/x-1-py3-none-any.whl", {archive}}}"#),
+                "a wheel that comes neither by http nor from a plain path: X",
             ),
             (format!(r#"{{"url": "https://u@h/x.whl", {archive}}}"#), "the index needs credentials"),
             (r#"{"url": "https://h/x.whl", "archive_info": {}}"#.to_owned(), "no SHA-256 known: X"),
@@ -221,10 +230,10 @@ mod tests {
             (format!(r#"{{"url": "https://h/x.whl?sig=0", {archive}}}"#), "a wheel whose URL has a query: X"),
             (r#"{}"#.to_owned(), "a pip report of another form"),
         ] {
-            assert_eq!(item(&info, false).distribution(true).unwrap_err().reason, reason, "{info}");
+            assert_eq!(item(&info, false).distribution(true, false).unwrap_err().reason, reason, "{info}");
         }
         let info = format!(r#"{{"url": "https://h/x.whl", {archive}}}"#);
-        assert!(item(&info, true).distribution(false).unwrap_err().reason.contains("before 23.1"));
+        assert_eq!(item(&info, true).distribution(false, false).unwrap().direct_url, None);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! One requirement, on the command line or in a requirements file: is it a name, or something to build?
 //!
-//! Names with extras, versions and markers go to pip's resolver as they are. Wheels by http(s) URL too.
-//! Local paths, version control and source archives are refused here already: they are built, and
-//! asking the resolver about them would run that build.
+//! Names with extras, versions and markers go to pip's resolver as they are. Wheels too, by http(s) URL, by `file:` URL
+//! and by path. Directories, version control and source archives are refused here already: they are built, and asking
+//! the resolver about them would run that build.
 
 use super::{NotUnderstood, has_credentials};
 
@@ -38,6 +38,9 @@ pub fn check_requirement(text: &str) -> Result<(), NotUnderstood> {
     };
     if !is_url {
         let body = body.split(';').next().unwrap_or_default().trim();
+        if is_local_wheel(body) {
+            return Ok(());
+        }
         if body.starts_with('.') || body.contains('/') || body.starts_with("file:") {
             return Err(NotUnderstood::new("a requirement by local path"));
         }
@@ -54,6 +57,7 @@ pub fn check_requirement(text: &str) -> Result<(), NotUnderstood> {
     let scheme = url.split(':').next().unwrap_or_default().to_ascii_lowercase();
     match scheme.as_str() {
         "http" | "https" => {}
+        "file" if is_local_wheel(url) => return Ok(()),
         "file" => return Err(NotUnderstood::new("a requirement by local path")),
         _ if scheme.contains('+') => {
             return Err(NotUnderstood::new("a requirement from version control"));
@@ -65,6 +69,31 @@ pub fn check_requirement(text: &str) -> Result<(), NotUnderstood> {
         return Ok(());
     }
     Err(NotUnderstood::new("a requirement by URL that is no wheel"))
+}
+
+/// Whether a requirement is a wheel by path or `file:` URL, as far as its text tells. What is there is for pip to say.
+pub fn names_local_wheel(text: &str) -> bool {
+    let text = text.trim();
+    let url = match text.split_once('@') {
+        Some((name, url)) if is_name(name) => url.trim_start(),
+        _ => text,
+    };
+    is_local_wheel(url.split([';', ' ']).next().unwrap_or_default())
+}
+
+/// A path or a `file:` URL, with extras if it has some, of a file whose name ends as a wheel's.
+fn is_local_wheel(text: &str) -> bool {
+    let path = match text.get(..5) {
+        // With a host, or as a relative one, it is nothing that pip reads in one way.
+        Some(scheme) if scheme.eq_ignore_ascii_case("file:") => match text[5..].strip_prefix("///") {
+            Some(path) => path.split(['#', '[']).next().unwrap_or_default(),
+            None => return false,
+        },
+        _ => text.split('[').next().unwrap_or_default(),
+    };
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._+-/!".contains(&b);
+    // What a plain build keeps there isn't there in an assembled one.
+    path.ends_with(".whl") && path.bytes().all(plain) && !path.split('/').any(|part| part == ".cache")
 }
 
 /// A distribution name with optional extras, as before `@`.
@@ -102,6 +131,12 @@ mod tests {
             "https://h/x-1-py3-none-any.whl",
             "x @ https://h/x-1-py3-none-any.whl ; python_version > '3'",
             "x==1.0;platform_machine=='a/b'",
+            "x-1-py3-none-any.whl",
+            "./dist/x-1-py3-none-any.whl",
+            "/srv/x-1+cpu-py3-none-any.whl[extra]",
+            "./x-1-py3-none-any.whl ; python_version > '3'",
+            "file:///srv/x-1-py3-none-any.whl#sha256=00",
+            "x @ file:///srv/x-1-py3-none-any.whl",
         ] {
             assert_eq!(check_requirement(text), Ok(()), "{text}");
         }
@@ -115,12 +150,15 @@ mod tests {
             (".[dev]", "a requirement by local path"),
             ("/srv/x", "a requirement by local path"),
             ("dir/x", "a requirement by local path"),
-            ("x-1-py3-none-any.whl", "a requirement by local path"),
+            ("x-1-py3-none-any.WHL", "a requirement by local path"),
             ("x-1.TAR.GZ", "a requirement by local path"),
-            ("x-1.whl[extra]", "a requirement by local path"),
-            ("file:///x-1-py3-none-any.whl", "a requirement by local path"),
+            ("./a b.whl", "a requirement by local path"),
+            ("/root/.cache/x-1-py3-none-any.whl", "a requirement by local path"),
             ("file:x", "a requirement by local path"),
-            ("x @ file:///x.whl", "a requirement by local path"),
+            ("file:x.whl", "a requirement by local path"),
+            ("file://localhost/x.whl", "a requirement by local path"),
+            ("file:///srv/%2e%2e/x.whl", "a requirement by local path"),
+            ("x @ file:///x.tar.gz", "a requirement by local path"),
             ("git+https://h/x.git", "a requirement from version control"),
             ("x @ git+ssh://git@h/x.git@v1", "credentials in a requirement"),
             ("x @ git+https://h/x.git@v1", "a requirement from version control"),

@@ -68,6 +68,8 @@ pub struct FoundOptions {
     pub options: BTreeSet<&'static str>,
     /// Some requirement has a `--hash`.
     pub hashes: bool,
+    /// Some file is at an address. What is in it is for pip to read, and shows in what it resolves.
+    pub by_url: bool,
 }
 
 /// Reads files and everything they include. `true` marks a constraints file.
@@ -95,6 +97,10 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn file(&mut self, path: &Path, constraint: bool) -> Result<(), NotUnderstood> {
+        if path.to_str().is_some_and(is_web) {
+            self.found.by_url = true;
+            return Ok(());
+        }
         if self.stack.iter().any(|outer| outer == path) {
             return Err(NotUnderstood::new("a requirements file that includes itself"));
         }
@@ -218,12 +224,21 @@ impl Reader<'_> {
             }
         }
         let Some((include, constraint)) = nested else { return Ok(()) };
+        if is_web(&include) {
+            return self.file(Path::new(&include), constraint);
+        }
         if include.contains("://") || include.to_ascii_lowercase().starts_with("file:") {
             return Err(NotUnderstood::new("a requirements file by URL"));
         }
         let directory = path.parent().unwrap_or_else(|| Path::new(""));
         self.file(&directory.join(include), constraint)
     }
+}
+
+/// An address of a file, as it is written: no `HTTPS://`, and nothing that could be a path.
+pub(super) fn is_web(value: &str) -> bool {
+    let rest = value.strip_prefix("https://").or_else(|| value.strip_prefix("http://"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
 }
 
 /// Options that may stand on a line of their own, and whether they take a value.

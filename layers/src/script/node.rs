@@ -31,6 +31,11 @@ pub enum Node {
         /// The paths, as they are written; without `..`.
         paths: Vec<String>,
     },
+    /// `. DIRECTORY/bin/activate`: the commands after it run in a virtual environment.
+    Activate {
+        /// The script, as it is written: with a `/` in it, and without `..`.
+        path: String,
+    },
     /// `set -e`: from here on, a command that fails ends the script.
     StopOnFailure,
     /// `exit 0`, `exit 1`.
@@ -151,6 +156,30 @@ impl Node {
         }
     }
 
+    /// Whether it activates a virtual environment somewhere.
+    #[must_use]
+    pub fn activates(&self) -> bool {
+        match self {
+            Self::Activate { .. } => true,
+            Self::Not { of } | Self::Subshell { of } => of.activates(),
+            Self::And { first, then: second } | Self::Or { first, otherwise: second } => {
+                first.activates() || second.activates()
+            }
+            Self::Sequence { nodes } => nodes.iter().any(Self::activates),
+            Self::If { condition, then, otherwise } => {
+                condition.activates() || then.activates() || otherwise.iter().any(|node| node.activates())
+            }
+            Self::Install(_)
+            | Self::Test { .. }
+            | Self::Status { .. }
+            | Self::Cd { .. }
+            | Self::Remove { .. }
+            | Self::StopOnFailure
+            | Self::Exit { .. }
+            | Self::Other { .. } => false,
+        }
+    }
+
     fn collect<'a>(&'a self, all: &mut Vec<&'a Install>) {
         match self {
             Self::Install(install) => all.push(install),
@@ -169,6 +198,7 @@ impl Node {
             | Self::Status { .. }
             | Self::Cd { .. }
             | Self::Remove { .. }
+            | Self::Activate { .. }
             | Self::StopOnFailure
             | Self::Exit { .. }
             | Self::Other { .. } => {}

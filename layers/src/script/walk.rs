@@ -28,6 +28,15 @@ pub trait World {
     /// If that can't be told.
     fn absent(&mut self, path: &Path) -> Result<bool, Refusal>;
 
+    /// That sourcing this script activates the virtual environment that it is in, and does nothing else.
+    ///
+    /// # Errors
+    /// If it might do anything else.
+    fn activates(&mut self, script: &Path) -> Result<(), Refusal>;
+
+    /// From here on, this environment is active.
+    fn active(&mut self, _environment: Option<&Path>) {}
+
     /// Whether the install is sure to fail without changing anything.
     ///
     /// # Errors
@@ -49,6 +58,8 @@ pub enum Next {
         install: Install,
         /// Its working directory.
         cwd: PathBuf,
+        /// The virtual environment that is active.
+        environment: Option<PathBuf>,
     },
     /// At the end, with this status.
     End {
@@ -76,7 +87,10 @@ pub fn walk(script: &Node, cwd: &Path, events: &[bool], world: &mut dyn World) -
     let mut walker = Walker::new(cwd, events, world);
     let next = match walker.node(script) {
         Ok(success) | Err(Stop::Exit(success)) => Next::End { success },
-        Err(Stop::Install(install)) => Next::Install { install, cwd: walker.cwd.clone() },
+        Err(Stop::Install(install)) => {
+            let (cwd, environment) = (walker.cwd.clone(), walker.environment.clone());
+            Next::Install { install, cwd, environment }
+        }
         Err(Stop::Refused(refusal)) => return Err(refusal),
     };
     let events = walker.events;
@@ -128,6 +142,10 @@ impl World for Nobody {
         Err(unknown())
     }
 
+    fn activates(&mut self, _: &Path) -> Result<(), Refusal> {
+        Err(unknown())
+    }
+
     fn fails(&mut self, _: &Install, _: &Path) -> Result<bool, Refusal> {
         Err(unknown())
     }
@@ -147,6 +165,10 @@ impl World for Hopeful {
 
     fn absent(&mut self, _: &Path) -> Result<bool, Refusal> {
         Ok(true)
+    }
+
+    fn activates(&mut self, _: &Path) -> Result<(), Refusal> {
+        Ok(())
     }
 
     fn fails(&mut self, _: &Install, _: &Path) -> Result<bool, Refusal> {
@@ -171,6 +193,8 @@ struct Walker<'a> {
     events: Vec<bool>,
     world: &'a mut dyn World,
     cwd: PathBuf,
+    /// The virtual environment that is active.
+    environment: Option<PathBuf>,
     /// `set -e` is on, and nothing around takes note of failures.
     stops_on_failure: bool,
     /// Goes on after an install instead of stopping there.
@@ -184,6 +208,7 @@ impl<'a> Walker<'a> {
             events: Vec::new(),
             world,
             cwd: cwd.to_owned(),
+            environment: None,
             stops_on_failure: false,
             install_succeeds: false,
         }
@@ -244,6 +269,17 @@ impl<'a> Walker<'a> {
                 }
                 Ok(true)
             })?),
+            Node::Activate { path } => {
+                if self.environment.is_some() {
+                    return Err(Refusal("its script activates one environment in another".to_owned()).into());
+                }
+                // Without the components that mean nothing, as a path with them is another text.
+                let script: PathBuf = self.cwd.join(path).components().collect();
+                self.event(|world, _| world.activates(&script).map(|()| true))?;
+                self.environment = script.parent().and_then(Path::parent).map(Path::to_owned);
+                self.world.active(self.environment.as_deref());
+                Ok(true)
+            }
             Node::StopOnFailure => {
                 self.stops_on_failure = true;
                 Ok(true)
@@ -272,11 +308,14 @@ impl<'a> Walker<'a> {
             },
             Node::Subshell { of } => {
                 let (cwd, stops) = (self.cwd.clone(), self.stops_on_failure);
+                let environment = self.environment.clone();
                 let status = match self.node(of) {
                     Err(Stop::Exit(success)) => Ok(success),
                     other => other,
                 }?;
                 (self.cwd, self.stops_on_failure) = (cwd, stops);
+                self.environment = environment;
+                self.world.active(self.environment.as_deref());
                 Ok(status)
             }
             Node::Other { reason } => Err(Refusal(reason.clone()).into()),
@@ -316,6 +355,10 @@ mod tests {
             Ok(!self.0.contains(path.to_str().unwrap()))
         }
 
+        fn activates(&mut self, script: &Path) -> Result<(), Refusal> {
+            if self.0.contains(script.to_str().unwrap()) { Ok(()) } else { Err(unknown()) }
+        }
+
         fn fails(&mut self, install: &Install, _: &Path) -> Result<bool, Refusal> {
             Ok(self.1.contains(&install.argv.last().unwrap().as_str()))
         }
@@ -349,8 +392,9 @@ mod tests {
             events = asked.events;
             match asked.next {
                 Next::End { success } => return (done, Ok(success)),
-                Next::Install { install, cwd } => {
-                    done.push(format!("{} in {}", install.argv[2], cwd.display()));
+                Next::Install { install, cwd, environment } => {
+                    let within = environment.map(|it| format!(" with {}", it.display())).unwrap_or_default();
+                    done.push(format!("{} in {}{within}", install.argv[2], cwd.display()));
                     events.push(true);
                     if !asked.more {
                         return (done, Ok(true));
@@ -437,6 +481,25 @@ mod tests {
         let refusal = run(&script, &["/app/x"], &[]).1.unwrap_err();
         assert_eq!(refusal.to_string(), "its script removes `x`, which is there");
         assert_eq!(first(&script), Ok(()));
+    }
+
+    #[test]
+    fn an_environment_is_active_from_there_on() {
+        let activate = |path: &str| Node::Activate { path: path.into() };
+        let and = |first: Node, then: Node| Node::And { first: boxed(first), then: boxed(then) };
+        let script = and(and(and(pip("x"), activate("./v/bin/activate")), pip("y")), pip("z"));
+        let files = &["/app/v/bin/activate", "/w/bin/activate"];
+        let (done, end) = run(&script, files, &[]);
+        assert_eq!(done, ["x in /app", "y in /app with /app/v", "z in /app with /app/v"]);
+        assert_eq!(end, Ok(true));
+        assert!(run(&script, &[], &[]).1.is_err());
+        // In a subshell it ends with it.
+        let inside = Node::Subshell { of: boxed(and(activate("/w/bin/activate"), pip("x"))) };
+        let script = Node::Sequence { nodes: vec![inside, pip("y")] };
+        assert_eq!(run(&script, files, &[]).0, ["x in /app with /w", "y in /app"]);
+        let twice = and(and(activate("/w/bin/activate"), activate("v/bin/activate")), pip("x"));
+        let refusal = run(&twice, files, &[]).1.unwrap_err();
+        assert_eq!(refusal.to_string(), "its script activates one environment in another");
     }
 
     #[test]

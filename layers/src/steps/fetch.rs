@@ -1,8 +1,9 @@
 //! `plinth step fetch`: the wheels of a resolution, fetched by the step's own interpreter in its own network
-//! position, for indexes that the builder's daemon can't reach in the same way.
+//! position, for indexes that the builder's daemon can't reach in the same way. Wheels that are files of its state are
+//! copied.
 
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::{fmt::Write as _, fs};
 
@@ -63,9 +64,17 @@ pub fn run(resolution: &Resolution, out: &Path) -> Result<(), Error> {
     if plan.install.is_empty() {
         return Ok(());
     }
+    let (local, web): (Vec<_>, Vec<_>) =
+        plan.install.iter().partition(|wheel: &&Distribution| wheel.path().is_some());
+    for wheel in local {
+        keep(wheel, &wheel.path().unwrap_or_default(), out)?;
+    }
+    if web.is_empty() {
+        return Ok(());
+    }
     let scratch = tempfile::tempdir().map_err(io("make a temporary directory"))?;
     let requirements = scratch.path().join("requirements.txt");
-    fs::write(&requirements, pins(&plan.install)?).map_err(io("write the requirements"))?;
+    fs::write(&requirements, pins(&web)?).map_err(io("write the requirements"))?;
     let downloads = scratch.path().join("wheels");
     let status = Command::new(&plan.interpreter.executable)
         .args([
@@ -81,6 +90,7 @@ pub fn run(resolution: &Resolution, out: &Path) -> Result<(), Error> {
         .arg(&downloads)
         .arg("--requirement")
         .arg(&requirements)
+        .args(&plan.fetch_with)
         // `-m` looks for pip in the working directory first, and constraints would be applied to pins.
         .current_dir(scratch.path())
         .env_remove("PIP_CONSTRAINT")
@@ -91,46 +101,47 @@ pub fn run(resolution: &Resolution, out: &Path) -> Result<(), Error> {
     if !status.success() {
         return Err(Error::Pip { status });
     }
-    for wheel in &plan.install {
-        let path = downloads.join(&wheel.filename);
-        let bytes = read(&path).map_err(io(format!("read {}", wheel.filename)))?;
-        let actual = hex::encode(Sha256::digest(&bytes));
-        if actual != wheel.sha256 {
-            return Err(Error::Checksum {
-                filename: wheel.filename.clone(),
-                expected: wheel.sha256.clone(),
-                actual,
-            });
-        }
-        write_fixed(&out.join(&wheel.filename), &bytes).map_err(io(format!("write {}", wheel.filename)))?;
-    }
-    Ok(())
+    web.into_iter().try_for_each(|wheel| keep(wheel, &downloads.join(&wheel.filename), out))
 }
 
-/// One line for each wheel: `name @ url --hash=sha256:…`.
-fn pins(wheels: &[Distribution]) -> Result<String, Error> {
+/// Copies a wheel to `out` if it is the one that was resolved.
+fn keep(wheel: &Distribution, from: &Path, out: &Path) -> Result<(), Error> {
+    if !plain_file_name(&wheel.filename) {
+        return Err(Error::Unusual { name: wheel.name.clone() });
+    }
+    let bytes = fs::read(from).map_err(io(format!("read {}", wheel.filename)))?;
+    let actual = hex::encode(Sha256::digest(&bytes));
+    if actual != wheel.sha256 {
+        let (filename, expected) = (wheel.filename.clone(), wheel.sha256.clone());
+        return Err(Error::Checksum { filename, expected, actual });
+    }
+    write_fixed(&out.join(&wheel.filename), &bytes).map_err(io(format!("write {}", wheel.filename)))
+}
+
+fn plain_file_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains('/') && !name.starts_with('.')
+}
+
+/// One line for each wheel: `name @ url --hash=sha256:…`, or `name==version --hash=sha256:…`.
+fn pins(wheels: &[&Distribution]) -> Result<String, Error> {
     let mut text = String::new();
-    for Distribution { name, url, sha256, filename, .. } in wheels {
+    for Distribution { name, version, url, sha256, .. } in wheels {
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
         let web = url.starts_with("https://") || url.starts_with("http://");
+        let by_name = url.is_empty() && !version.is_empty();
+        let number = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'+' | b'!');
         let safe = !name.is_empty()
             && name.bytes().all(plain)
-            && web
+            && (web || by_name)
+            && version.bytes().all(number)
             && url.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'\\' | b'$' | b'#'))
             && sha256.len() == 64
-            && sha256.bytes().all(|b| b.is_ascii_hexdigit())
-            && !filename.contains('/')
-            && !filename.starts_with('.');
+            && sha256.bytes().all(|b| b.is_ascii_hexdigit());
         if !safe {
             return Err(Error::Unusual { name: name.clone() });
         }
-        let _ = writeln!(text, "{name} @ {url} --hash=sha256:{sha256}");
+        let pin = if by_name { format!("{name}=={version}") } else { format!("{name} @ {url}") };
+        let _ = writeln!(text, "{pin} --hash=sha256:{sha256}");
     }
     Ok(text)
-}
-
-fn read(path: &PathBuf) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

@@ -15,7 +15,9 @@ use serde::Deserialize;
 use super::answer::{Answer, Change};
 use super::{is_known, parse_pylock, state};
 use crate::described::Python;
-use crate::pip::{LocalFiles, NotUnderstood, PipCommand, Program, check_environment, read_requirements};
+use crate::pip::{
+    LocalFiles, NotUnderstood, PipCommand, Program, check_environment, names_local_wheel, read_requirements,
+};
 use crate::resolution::{Distribution, LeftFile, Plan, Scheme};
 use crate::said::in_one_line;
 
@@ -121,6 +123,7 @@ pub fn plan(
         remove: Vec::new(),
         satisfied: Vec::new(),
         left: lock.into_iter().collect(),
+        fetch_with: Vec::new(),
     })
 }
 
@@ -138,6 +141,12 @@ fn check_requirements(command: &PipCommand, env: &[(String, String)], cwd: &Path
     let found = read_requirements(&mut LocalFiles { cwd, env }, &all)?;
     if found.hashes {
         return refused("hashes checked by uv");
+    }
+    if found.requirements.iter().chain(&found.constraints).any(|text| names_local_wheel(text)) {
+        return refused("a requirement by local path, with uv");
+    }
+    if found.by_url {
+        return refused("a requirements file by URL, with uv");
     }
     if let Some(option) = found.options.first() {
         return refused(&format!("{option} in a requirements file, with uv"));

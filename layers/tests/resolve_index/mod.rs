@@ -122,6 +122,7 @@ impl Venv {
             env: self.env.clone(),
             cwd: self.app(),
             outputs: Vec::new(),
+            secrets: None,
         }
     }
 

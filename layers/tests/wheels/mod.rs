@@ -282,6 +282,7 @@ impl Site {
             remove: remove.iter().map(removal).collect(),
             satisfied: Vec::new(),
             left: Vec::new(),
+            fetch_with: Vec::new(),
         }
     }
 

@@ -6,6 +6,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
 /// How one path is answered.
@@ -43,6 +45,8 @@ impl Answer {
 struct State {
     answers: BTreeMap<String, Answer>,
     requests: Vec<String>,
+    /// `user:password` that every request must have.
+    login: Option<String>,
 }
 
 /// The server. Its thread ends with the process.
@@ -80,6 +84,11 @@ impl Server {
         self.state.lock().unwrap().answers.insert(path.to_owned(), answer);
     }
 
+    /// From now on, whoever asks must log in as this `user:password`.
+    pub(crate) fn lock(&self, login: &str) {
+        self.state.lock().unwrap().login = Some(login.to_owned());
+    }
+
     /// From now on there is nothing at this path.
     pub(crate) fn remove(&self, path: &str) {
         self.state.lock().unwrap().answers.remove(path);
@@ -112,11 +121,23 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         let (Some(method), Some(path)) = (words.next(), words.next()) else { return Ok(()) };
         let path = path.split(['?', '#']).next().unwrap_or_default().to_owned();
         let method = method.to_owned();
+        let mut login = None;
         loop {
             let mut header = String::new();
             if reader.read_line(&mut header)? == 0 || header.trim().is_empty() {
                 break;
             }
+            let given = header.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+            login = given.map(|(_, value)| value.trim().to_owned()).or(login);
+        }
+        let wanted = state.lock().unwrap().login.as_ref().map(|it| format!("Basic {}", STANDARD.encode(it)));
+        if wanted.is_some() && wanted != login {
+            state.lock().unwrap().requests.push(format!("{method} {path} unauthorized"));
+            write!(
+                stream,
+                "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n"
+            )?;
+            continue;
         }
         let answer = {
             let mut state = state.lock().unwrap();

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use plinth_layers::facts::Facts;
 use plinth_layers::resolution::{Outcome, Plan, Resolution};
 use plinth_layers::steps::record::Verdict;
+use plinth_layers::steps::resolve::FoundProgram;
 use plinth_layers::steps::summary::{Mark, Summary};
 use plinth_proto::graph::{Edge, OpId, Rewrite};
 
@@ -24,8 +25,10 @@ pub(super) struct Base {
 }
 
 /// How the script goes on after an install.
+#[derive(Default)]
 pub(super) struct Found {
     pub(super) events: Vec<bool>,
+    pub(super) programs: Vec<FoundProgram>,
     pub(super) more: bool,
 }
 
@@ -72,7 +75,7 @@ pub(super) async fn resolve(
     if resolution.format != Resolution::FORMAT {
         return Err(Stop::Refused("its resolution was written by another release".to_owned()));
     }
-    let found = Found { events: resolution.events, more: resolution.more };
+    let found = Found { events: resolution.events, programs: resolution.found, more: resolution.more };
     match resolution.outcome {
         Outcome::Assemble(plan) => Ok(Some((*plan, found))),
         Outcome::Refuse { reason } => Err(Stop::Refused(reason)),

@@ -96,11 +96,11 @@ impl Part<'_> {
         made: &mut Made,
     ) -> Result<(Edge, usize), Stop> {
         let mut installs = 0;
-        let mut events = Vec::new();
+        let mut so_far = Found::default();
         loop {
             let origin = self.origin.clone();
             let mut site = Site { tool, candidate: self.candidate, inputs: self.inputs, before, origin };
-            match install(cx, rewrite, &mut site, base, &events, self.name).await? {
+            match install(cx, rewrite, &mut site, base, &so_far, self.name).await? {
                 Came::ToAnInstall(after, next, found) => {
                     before = after;
                     made.add(*next);
@@ -108,8 +108,8 @@ impl Part<'_> {
                     if !found.more {
                         break;
                     }
-                    events = found.events;
-                    events.push(true);
+                    so_far = found;
+                    so_far.events.push(true);
                 }
                 Came::ToItsEnd => break,
             }
@@ -162,7 +162,7 @@ async fn install(
     rewrite: &mut Rewrite,
     site: &mut Site<'_>,
     base: &Base,
-    events: &[bool],
+    so_far: &Found,
     name: &str,
 ) -> Result<Came, Stop> {
     // If the daemon can't reach the index as the step can, the step fetches: with the resolution that is there, so that
@@ -176,7 +176,7 @@ async fn install(
     let mut first = None;
     for (fetch, ignore_cache) in attempts {
         site.origin.ignore_cache = ignore_cache;
-        match attempt(cx, rewrite, site, base, events, fetch, name).await {
+        match attempt(cx, rewrite, site, base, so_far, fetch, name).await {
             Err(Attempt::WheelsNotFetched(error)) => {
                 first.get_or_insert(error);
             }
@@ -205,7 +205,7 @@ async fn attempt(
     rewrite: &mut Rewrite,
     site: &Site<'_>,
     base: &Base,
-    events: &[bool],
+    so_far: &Found,
     fetch: Fetch,
     name: &str,
 ) -> Result<Came, Attempt> {
@@ -216,7 +216,7 @@ async fn attempt(
         },
         _ => None,
     };
-    let resolution = site.resolve(rewrite, warm, events)?;
+    let resolution = site.resolve(rewrite, warm, so_far)?;
     let Some((plan, found)) = resolve(cx, rewrite, resolution).await? else { return Ok(Came::ToItsEnd) };
     if let Some(mount) = mount_over(site.candidate, &plan) {
         return Err(
@@ -228,6 +228,9 @@ async fn attempt(
         return Ok(Came::ToAnInstall(site.before, Box::default(), found));
     }
 
+    // What is a file of the state before is nothing that the daemon could fetch.
+    let local = plan.install.iter().any(|wheel| wheel.path().is_some());
+    let fetch = if local { Fetch::Step } else { fetch };
     let payloads = payloads(rewrite, site, base, &plan, fetch, resolution, warm)?;
     let marks = ops::marks(rewrite, &payloads, &site.origin)?;
     let bytes = sizes(cx, rewrite, &plan, &payloads, marks).await?;
@@ -332,7 +335,8 @@ pub(super) async fn layers_below(cx: &Context, rewrite: &Rewrite, before: Edge) 
 /// The step reaches its index with settings that the daemon doesn't have.
 fn reaches_index_in_its_own_way(candidate: &Candidate) -> bool {
     let meta = candidate.exec.meta.as_ref();
-    candidate.commands.iter().any(|command| !command.network_options.is_empty())
+    candidate.secrets.is_some()
+        || candidate.commands.iter().any(|command| !command.network_options.is_empty())
         || !network_variables(&candidate.env).is_empty()
         || meta.is_some_and(|meta| meta.proxy_env.is_some() || !meta.extra_hosts.is_empty())
         || candidate.exec.network != plinth_proto::pb::NetMode::Unset as i32

@@ -19,6 +19,8 @@ pub(super) struct Candidate {
     pub(super) shell: Option<String>,
     /// The environment of the operation, the names of secrets with an empty value included.
     pub(super) env: Vec<(String, String)>,
+    /// If it is given secrets: the names of the variables among them.
+    pub(super) secrets: Option<Vec<String>>,
     /// Its install commands, those included that it may never come to.
     pub(super) commands: Vec<PipCommand>,
     /// The operation that would run it.
@@ -60,6 +62,9 @@ pub(super) fn classify(exec: &pb::ExecOp) -> Result<Candidate, Stop> {
             let lookup = |name: &str| env.iter().rev().find(|(k, _)| k == name).map(|(_, v)| v.clone());
             let read = |text: &str| shell::script(text, &lookup, &is_installer);
             let whole = read(script).map_err(|e| as_written(e.to_string()))?;
+            if !program.ends_with("/bash") && whole.activates() && has_word(script, "source") {
+                return Err(as_written("its script runs `source`, which not every shell has".to_owned()));
+            }
             let whole = followed(Split::none(whole), stops_on_failure);
             match whole {
                 Ok(whole) => whole,
@@ -94,18 +99,17 @@ pub(super) fn classify(exec: &pb::ExecOp) -> Result<Candidate, Stop> {
     {
         return Err(as_written(format!("it keeps what it writes to the mount at {}", mount.dest)));
     }
-    // Where wheels come from can be the secret, and a URL with a token in it would end up in the provenance.
     let is_secret = |mount: &pb::Mount| mount.mount_type == pb::MountType::Secret as i32;
-    if !exec.secretenv.is_empty() || exec.mounts.iter().any(is_secret) {
-        return Err(as_written(
-            "it is given a secret, which may be part of where it fetches from".to_owned(),
-        ));
+    let secrets = (!exec.secretenv.is_empty() || exec.mounts.iter().any(is_secret))
+        .then(|| exec.secretenv.iter().map(|secret| secret.name.clone()).collect());
+    if secrets.is_some() && commands.iter().any(|command| command.tool == Tool::Uv) {
+        return Err(as_written("it is given a secret, with uv".to_owned()));
     }
     let mut leaves_cache = false;
     for command in &commands {
         leaves_cache |= check_places(command, &env, exec)?;
     }
-    Ok(Candidate { parts, shell, env, commands, exec: exec.clone(), root, leaves_cache })
+    Ok(Candidate { parts, shell, env, secrets, commands, exec: exec.clone(), root, leaves_cache })
 }
 
 /// Checks what a command writes beside the install. Gives whether it leaves its download cache in the image.
@@ -151,6 +155,11 @@ fn followed(parts: Split, stops_on_failure: bool) -> Result<(Split, Vec<PipComma
     };
     first(&installs).map_err(|refusal| Stop::Refused(refusal.to_string()))?;
     Ok((Split { installs, ..parts }, commands))
+}
+
+/// Whether a word stands somewhere in a text.
+fn has_word(text: &str, word: &str) -> bool {
+    text.split(|c: char| c.is_whitespace() || ";&|(){}!\"'\\".contains(c)).any(|part| part == word)
 }
 
 /// Reads the commands of a script, and says why one isn't understood. That matters only if the script comes to it.
@@ -325,6 +334,37 @@ mod tests {
     }
 
     #[test]
+    fn environments_are_activated_where_the_shell_can() {
+        let of = |shell: &str, script: &str| reason(&exec(&[shell, "-c", script], &["PATH=/bin"]));
+        for (shell, script) in [
+            ("/bin/sh", ". /v/bin/activate && pip install x"),
+            ("/bin/bash", "source /v/bin/activate && pip install x"),
+            ("/bin/bash", "source v/bin/activate; pip install source"),
+            ("/bin/sh", "pip install source"),
+        ] {
+            assert_eq!(of(shell, script), None, "{script}");
+        }
+        for (shell, script, why) in [
+            ("/bin/sh", "source /v/bin/activate && pip install x", "`source`, which not every shell has"),
+            (
+                "/bin/bash",
+                ". /v/bin/activate && $VIRTUAL_ENV/bin/pip install x",
+                "the variable `VIRTUAL_ENV`",
+            ),
+            ("/bin/bash", ". /v/bin/activate && pip install -r $PATH/x", "the variable `PATH`"),
+            ("/bin/bash", ". activate && pip install x", "runs `.` beside"),
+            ("/bin/bash", ". /v/bin/activate.sh && pip install x", "runs `.` beside"),
+            ("/bin/bash", ". ../v/bin/activate && pip install x", "runs `.` beside"),
+            ("/bin/bash", ". /v/bin/activate && deactivate && pip install x", "runs `deactivate` beside"),
+            ("/bin/bash", "s'ource' /v/bin/activate && pip install x", "command of the shell itself"),
+            ("/bin/bash", "PS1= . /v/bin/activate && pip install x", "assigns a variable"),
+        ] {
+            let refused = of(shell, script).unwrap_or_default();
+            assert!(refused.contains(why), "{script}: {refused}");
+        }
+    }
+
+    #[test]
     fn secrets_stay_where_they_are() {
         let mut with_file = exec(&["pip", "install", "x"], &[]);
         let mount_type = pb::MountType::Secret as i32;
@@ -336,9 +376,13 @@ mod tests {
         });
         let mut with_env = exec(&["pip", "install", "x"], &[]);
         with_env.secretenv.push(pb::SecretEnv { name: "PIP_INDEX_URL".to_owned(), ..Default::default() });
-        for exec in [with_file, with_env] {
-            assert!(reason(&exec).unwrap().starts_with("it is given a secret"));
+        for (mut exec, names) in [(with_file, vec![]), (with_env, vec!["PIP_INDEX_URL".to_owned()])] {
+            assert_eq!(classify(&exec).ok().unwrap().secrets, Some(names));
+            exec.meta.as_mut().unwrap().args =
+                ["uv", "pip", "install", "--no-cache", "x"].map(Into::into).to_vec();
+            assert_eq!(reason(&exec).unwrap(), "it is given a secret, with uv");
         }
+        assert_eq!(classify(&exec(&["pip", "install", "x"], &[])).ok().unwrap().secrets, None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use plinth_proto::graph::{Edge, GraphError, NewOp, OpId, Rewrite};
 use plinth_proto::pb;
 use sha2::{Digest as _, Sha256};
 
+use super::answers::Found;
 use super::candidate::Candidate;
 use crate::exec::{Origin, Tool, ToolExec};
 
@@ -72,17 +73,19 @@ impl Site<'_> {
         exec
     }
 
-    /// Finds out what the step would install next, after what `events` tells of.
+    /// Finds out what the step would install next, after what is known so far.
     pub(super) fn resolve(
         &self,
         rewrite: &mut Rewrite,
         warm: Option<Edge>,
-        events: &[bool],
+        so_far: &Found,
     ) -> Result<Edge, GraphError> {
         let cwd = self.candidate.exec.meta.as_ref().map(|meta| meta.cwd.clone());
         let spec = ResolveSpec {
             script: self.candidate.parts.installs.clone(),
-            events: events.to_vec(),
+            events: so_far.events.clone(),
+            found: so_far.programs.clone(),
+            secrets: self.candidate.secrets.clone(),
             shell: self.candidate.shell.clone().map(Into::into),
             cwd: cwd.filter(|cwd| !cwd.is_empty()).unwrap_or_else(|| "/".to_owned()).into(),
         };

@@ -46,6 +46,11 @@ impl Part {
         matches!(self.node, Node::Other { .. })
     }
 
+    /// Puts other programs in front of PATH, so that the shell forgets where it found any.
+    fn activates(&self) -> bool {
+        matches!(self.node, Node::Activate { .. })
+    }
+
     /// Changes no file, and nothing of the shell's.
     fn is_quiet(&self) -> bool {
         matches!(self.node, Node::Status { success: true } | Node::Test { .. })
@@ -159,13 +164,16 @@ pub(super) fn split(script: &str, read: &dyn Fn(&str) -> Result<Node, NotSimple>
     let end = parts[last..].iter().position(Part::is_other).map_or(parts.len(), |at| last + at);
     let (before, rest) = parts.split_at(start);
     let (installs, after) = rest.split_at(end - start);
-    let understood =
-        |part: &Part| is_install(part) || part.is_quiet() || matches!(part.node, Node::Remove { .. });
+    let understood = |part: &Part| {
+        is_install(part) || part.is_quiet() || part.activates() || matches!(part.node, Node::Remove { .. })
+    };
     let fine = before.iter().all(Part::may_come_before)
         && installs.iter().all(understood)
         // What it removes may be what came before.
         && (before.is_empty() || !installs.iter().any(|part| matches!(part.node, Node::Remove { .. })))
         && after.iter().all(Part::may_come_after)
+        // What comes after runs in a shell of its own.
+        && (after.is_empty() || !installs.iter().any(Part::activates))
         && !(before.is_empty() && after.is_empty())
         && !meets_again(&[before, installs, after]);
     if !fine {
@@ -192,6 +200,9 @@ fn meets_again(groups: &[&[Part]]) -> bool {
     };
     let mut seen: Vec<String> = Vec::new();
     for group in groups {
+        if group.iter().find(|part| !part.is_quiet()).is_some_and(|part| part.activates()) {
+            seen.clear();
+        }
         let names = names(group);
         if names.iter().any(|name| seen.contains(name)) {
             return true;
@@ -211,7 +222,7 @@ mod tests {
         let read = |text: &str| {
             let node = shell::script(text, &|_| None, &|program| matches!(program, "pip" | "python3"))?;
             Ok(match node {
-                Node::Install(install) if install.argv[1..].first().is_none_or(|word| word != "install") => {
+                Node::Install(install) if !install.argv.iter().skip(1).any(|word| word == "install") => {
                     Node::Other { reason: "another command".to_owned() }
                 }
                 node => node,
@@ -246,6 +257,13 @@ mod tests {
                 1,
                 some("python3 -c \"import a; a.download('x')\""),
             ),
+            (
+                "python3 -m venv /v && . /v/bin/activate && python3 -m pip install a && pip install b",
+                some("python3 -m venv /v"),
+                2,
+                None,
+            ),
+            ("mkdir /y && . v/bin/activate && pip install a", some("mkdir /y"), 1, None),
             ("echo a && mkdir -p \\\n  /x && pip install a", some("echo a && mkdir -p \\\n  /x"), 1, None),
         ] {
             let wanted = (installs > 0).then_some((before, installs, after));
@@ -296,6 +314,14 @@ mod tests {
             "mkdir /y && { pip install a; }",
             "mkdir /y && ! pip install a",
             "exec mkdir /y && pip install a",
+            ". /v/bin/activate && pip install a && playwright install",
+            "pip install a && . /v/bin/activate && playwright install",
+            ". /v/bin/activate && mkdir /y && pip install a",
+            "python3 -m venv /v && pip install b && . /v/bin/activate && python3 -m pip install a",
+            "mkdir /y && . /v/bin/../bin/activate && pip install a",
+            "mkdir /y && . activate && pip install a",
+            "mkdir /y && . /v/bin/activate x && pip install a",
+            "mkdir /y && . /opt/env.sh && pip install a",
             "python3 -m venv /v && python3 -m pip install a && python3 -c 'import a'",
         ] {
             assert_eq!(parts(script), None, "{script}");

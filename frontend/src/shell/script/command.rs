@@ -117,6 +117,10 @@ impl Reader<'_> {
             ("test", operands) => asked(operands),
             ("[", [operands @ .., "]"]) => asked(operands),
             ("rm", operands) => removed(operands).map(|paths| Node::Remove { paths }),
+            // Without a `/`, it would be looked up in PATH.
+            ("." | "source", [path]) if path.contains('/') && sourced(path) => {
+                Some(Node::Activate { path: (*path).to_owned() })
+            }
             ("cd", [path]) if self.plain_directory(path) => Some(Node::Cd { path: (*path).to_owned() }),
             _ => None,
         };
@@ -145,6 +149,11 @@ impl Reader<'_> {
         );
         Ok(Node::Other { reason })
     }
+}
+
+/// An `activate` in a directory that is named without `..`.
+fn sourced(path: &str) -> bool {
+    path.ends_with("/bin/activate") && !path.starts_with('-') && path.split('/').all(|part| part != "..")
 }
 
 /// The paths of a forced removal.

@@ -19,6 +19,8 @@ mod redirect;
 mod tokens;
 mod tree;
 
+use std::cell::RefCell;
+
 use brush_parser::{ParserOptions, parse_tokens};
 use plinth_layers::script::Node;
 
@@ -63,14 +65,27 @@ pub fn script(
     let start = tokens.iter().position(|t| t.to_str() != "\n").ok_or(NotSimple::Nothing)?;
     let program =
         parse_tokens(&tokens[start..], &options).map_err(|e| NotSimple::Unreadable(e.to_string()))?;
-    let mut reader = Reader { options, env, is_installer, seen: Vec::new() };
+    let used = RefCell::new(Vec::new());
+    let noting = |name: &str| {
+        used.borrow_mut().push(name.to_owned());
+        env(name)
+    };
+    let mut reader = Reader { options, env: &noting, is_installer, seen: Vec::new() };
     let mut nodes = Vec::new();
     for list in &program.complete_commands {
         nodes.extend(reader.items(list)?);
     }
     accounted(&found, &reader.seen)?;
-    Ok(sequence(nodes))
+    let tree = sequence(nodes);
+    let changed = |name: &&String| CHANGED_BY_ACTIVATION.iter().any(|start| name.starts_with(start));
+    match used.borrow().iter().find(changed) {
+        Some(name) if tree.activates() => Err(NotSimple::Activated(name.clone())),
+        _ => Ok(tree),
+    }
 }
+
+/// Beginnings of the names of variables that the activation of a virtual environment changes.
+const CHANGED_BY_ACTIVATION: &[&str] = &["VIRTUAL_ENV", "_OLD_VIRTUAL", "PATH", "PYTHONHOME", "PS1"];
 
 /// How scripts are parsed: as a plain `sh` would, with what shells do differently left to be refused.
 fn options() -> ParserOptions {

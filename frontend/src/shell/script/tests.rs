@@ -84,7 +84,7 @@ impl Playground {
             events = asked.events;
             match asked.next {
                 Next::End { success } => return Some((files.done, success, files.outputs)),
-                Next::Install { install, cwd } => {
+                Next::Install { install, cwd, .. } => {
                     files.log(&install, &cwd);
                     events.push(true);
                     if !asked.more {
@@ -125,6 +125,10 @@ impl World for Files {
 
     fn enter(&mut self, path: &Path) -> Result<bool, Refusal> {
         Ok(path.is_dir())
+    }
+
+    fn activates(&mut self, script: &Path) -> Result<(), Refusal> {
+        Err(Refusal(script.display().to_string()))
     }
 
     fn absent(&mut self, path: &Path) -> Result<bool, Refusal> {

@@ -64,6 +64,8 @@ pub(super) struct OrderItem {
     pub(super) name: String,
     pub(super) spelling: String,
     pub(super) replaces: bool,
+    /// `direct_url.json`, by a pip that writes something else than it reports.
+    pub(super) direct_url: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::Context;
+use super::secret::{places, without_addresses};
 use crate::pip::{
     CacheDir, Launcher, LocalFiles, NotUnderstood, PipCommand, check_environment, find_launcher,
     read_requirements,
@@ -36,9 +37,11 @@ pub(super) fn matched(globs: &[String], cwd: &Path) -> Option<NotUnderstood> {
 }
 
 /// Everything that can be refused without starting an interpreter.
-pub(super) fn prepare(context: &Context) -> Result<(PipCommand, Launcher), NotUnderstood> {
+///
+/// Gives too where wheels are to be looked for, if that has to be said again.
+pub(super) fn prepare(context: &Context) -> Result<(PipCommand, Launcher, Vec<String>), NotUnderstood> {
     let command = PipCommand::parse(&context.argv)?;
-    check_environment(&context.env)?;
+    check_environment(&without_addresses(&context.env, context.secrets.as_deref()))?;
     let set = |name: &str| context.env.iter().find(|(key, value)| key == name && !value.is_empty());
     let caches = command.cache() != CacheDir::None && set("PIP_NO_CACHE_DIR").is_none();
     if caches && set("HOME").is_some_and(|(_, home)| !Path::new(home).is_dir()) {
@@ -52,7 +55,11 @@ pub(super) fn prepare(context: &Context) -> Result<(PipCommand, Launcher), NotUn
     let requirements = command.requirement_files.iter().map(String::as_str);
     let all = constraints.map(|file| (file, true)).chain(requirements.map(|file| (file, false)));
     let all: Vec<_> = all.map(|(file, constraint)| (file.to_owned(), constraint)).collect();
-    read_requirements(&mut files, &all)?;
+    let found = read_requirements(&mut files, &all)?;
+    let fetch_with = match context.secrets {
+        Some(_) => places(&command, &found, &context.cwd)?,
+        None => Vec::new(),
+    };
     let path = context.env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_str());
     let launcher = find_launcher(&command, path.unwrap_or_default())?;
     if launcher.script.is_none() {
@@ -65,7 +72,7 @@ pub(super) fn prepare(context: &Context) -> Result<(PipCommand, Launcher), NotUn
             }
         }
     }
-    Ok((command, launcher))
+    Ok((command, launcher, fetch_with))
 }
 
 /// Modules that some Python imports for `-m pip` while the working directory is still on the path.

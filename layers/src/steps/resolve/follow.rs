@@ -1,15 +1,15 @@
 //! Following the step's script to the install that comes next.
 
 use std::fs::Metadata;
-use std::io::ErrorKind;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::before::matched;
 use super::{Context, Error, refuse, resolve};
-use crate::pip::{NotUnderstood, PipCommand, Tool, find_launcher};
+use crate::pip::{NotUnderstood, PipCommand, STEERING, Tool, environment_of, find_launcher, is_activation};
 use crate::resolution::{Outcome, Resolution};
 use crate::script::{Asked, FileTest, Install, Next, Node, Refusal, World, walk};
 
@@ -21,34 +21,64 @@ pub struct ResolveSpec {
     /// What is decided already: see [`crate::script::walk()`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<bool>,
+    /// Where its shell remembers to have found programs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub found: Vec<FoundProgram>,
     /// The working directory of the step, absolute. Not that of this process, which the builder would make.
     pub cwd: PathBuf,
+    /// If the step is given secrets: the names of the variables among them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<Vec<String>>,
     /// The shell that would run the script; none in exec form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shell: Option<PathBuf>,
 }
 
+/// A program that the shell has run by its bare name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundProgram {
+    /// The name.
+    pub name: String,
+    /// PATH at that time. When it changes, shells forget.
+    pub path: String,
+    /// Where it was.
+    pub place: PathBuf,
+}
+
+/// Such a script has about 2 KiB.
+const MAX_ACTIVATE: u64 = 8192;
+
 /// Follows the script in the files of this process, and resolves the install that it comes to.
 pub(super) fn follow(spec: &ResolveSpec, env: Vec<(String, String)>) -> Result<Resolution, Error> {
-    let asked = match next(spec, &env) {
+    let (asked, files) = match look_ahead(spec, &env) {
         Ok(asked) => asked,
         Err(reason) => return Ok(refuse(reason)),
     };
     let resolution = match asked.next {
         Next::End { success } => Resolution::of(Outcome::End { success }),
-        Next::Install { install, cwd } => {
-            resolve(&Context { argv: install.argv, env, cwd, outputs: install.outputs })?
+        Next::Install { install, cwd, environment } => {
+            let env = activated(env, environment.as_deref(), &files.path);
+            let (outputs, secrets) = (install.outputs, spec.secrets.clone());
+            resolve(&Context { argv: install.argv, env, cwd, outputs, secrets })?
         }
     };
-    Ok(Resolution { events: asked.events, more: asked.more, ..resolution })
+    let found = if asked.more { files.found } else { Vec::new() };
+    Ok(Resolution { events: asked.events, more: asked.more, found, ..resolution })
 }
 
 /// Follows the script in the files of this process, with `env` for the environment of the step, to what comes next.
-/// Nothing is run for it.
+/// Nothing is run for it. Gives too what the shell remembers by then.
 ///
 /// # Errors
 /// If that can't be said with certainty.
-pub fn next(spec: &ResolveSpec, env: &[(String, String)]) -> Result<Asked, NotUnderstood> {
+pub fn next(
+    spec: &ResolveSpec,
+    env: &[(String, String)],
+) -> Result<(Asked, Vec<FoundProgram>), NotUnderstood> {
+    look_ahead(spec, env).map(|(asked, files)| (asked, files.found))
+}
+
+fn look_ahead(spec: &ResolveSpec, env: &[(String, String)]) -> Result<(Asked, Files), NotUnderstood> {
     // A step whose working directory is missing leaves one behind, whatever else it does.
     if !spec.cwd.is_dir() {
         return Err(NotUnderstood::new("a working directory that is not there"));
@@ -57,31 +87,24 @@ pub fn next(spec: &ResolveSpec, env: &[(String, String)]) -> Result<Asked, NotUn
     if let Some(shell) = spec.shell.as_deref().filter(|shell| !executable(shell)) {
         return Err(NotUnderstood::new(format!("the shell {}, which is not there", shell.display())));
     }
-    let mut files = Files { path: path_of(env).to_owned() };
+    let mut files = Files::new(spec, env);
     let asked = walk(&spec.script, &spec.cwd, &spec.events, &mut files)
         .map_err(|Refusal(reason)| NotUnderstood::new(reason))?;
-    if let Next::Install { install, cwd } = &asked.next {
-        let again = !spec.events.is_empty();
-        let doubt =
-            matched(&install.globs, cwd).or_else(|| if again { moved(install, &files.path) } else { None });
-        if let Some(reason) = doubt {
+    if let Next::Install { install, cwd, environment } = &asked.next {
+        files.active(environment.as_deref());
+        if let Some(reason) = matched(&install.globs, cwd).or_else(|| files.moved(install)) {
             return Err(reason);
         }
     }
-    Ok(asked)
+    Ok((asked, files))
 }
 
-/// A shell remembers where it found a program. An install before this one may have put another in front of it.
-fn moved(install: &Install, path: &str) -> Option<NotUnderstood> {
-    let program = install.argv.first().filter(|program| !program.contains('/'))?;
-    let mut found = places(program, path);
-    // A program of an install that was assembled has the canonical time.
-    let new = found.next()?.symlink_metadata().ok()?.mtime() == crate::tree::MTIME as i64;
-    (new && found.next().is_some()).then(|| {
-        NotUnderstood::new(
-            "a program that is in several directories of PATH, after other commands of its script",
-        )
-    })
+/// The environment variables of an install in a virtual environment that was activated. The prompt means nothing to it.
+fn activated(env: Vec<(String, String)>, environment: Option<&Path>, path: &str) -> Vec<(String, String)> {
+    let Some(environment) = environment.and_then(Path::to_str) else { return env };
+    let rest = env.into_iter().filter(|(name, _)| name != "PATH" && name != "VIRTUAL_ENV");
+    let set = [("PATH", path), ("VIRTUAL_ENV", environment)];
+    rest.chain(set.map(|(name, value)| (name.to_owned(), value.to_owned()))).collect()
 }
 
 /// Where a bare name leads, in the order of PATH.
@@ -113,8 +136,37 @@ fn plain_place(path: &Path) -> Result<(), Refusal> {
 
 /// The files that this process sees.
 struct Files {
-    /// PATH of the step.
+    env: Vec<(String, String)>,
+    /// PATH of the step, or of the virtual environment that is active.
     path: String,
+    /// Where the shell remembers to have found programs.
+    found: Vec<FoundProgram>,
+}
+
+impl Files {
+    fn new(spec: &ResolveSpec, env: &[(String, String)]) -> Self {
+        Self { env: env.to_vec(), path: path_of(env).to_owned(), found: spec.found.clone() }
+    }
+
+    /// Notes where the shell finds the program of an install, by the PATH that is set. A shell remembers where it found
+    /// one, and would find it there again, whatever was put in front of it since.
+    fn moved(&mut self, install: &Install) -> Option<NotUnderstood> {
+        let program = install.argv.first().filter(|program| !program.contains('/'))?;
+        let place = places(program, &self.path).next()?;
+        let known = self.found.iter().find(|known| known.name == *program && known.path == self.path);
+        match known {
+            Some(known) => (known.place != place).then(|| {
+                NotUnderstood::new(
+                    "a program that is found in another directory after an install of its script",
+                )
+            }),
+            None => {
+                let (name, path) = (program.clone(), self.path.clone());
+                self.found.push(FoundProgram { name, path, place });
+                None
+            }
+        }
+    }
 }
 
 impl World for Files {
@@ -152,6 +204,41 @@ impl World for Files {
         }
     }
 
+    fn activates(&mut self, script: &Path) -> Result<(), Refusal> {
+        let refused = |what: &str| Err(Refusal(format!("its script sources {}, {what}", script.display())));
+        plain_place(script)?;
+        let Some(directory) = environment_of(script) else {
+            return refused("which is no environment's bin/activate");
+        };
+        let set = |name: &&&str| self.env.iter().any(|(known, _)| known == *name);
+        if let Some(name) = STEERING.iter().find(set) {
+            return refused(&format!("and the environment variable {name} is set"));
+        }
+        // It asks which system this is.
+        let uname = places("uname", &self.path).next();
+        let usual = uname.is_some_and(|uname| uname.starts_with("/bin") || uname.starts_with("/usr/bin"));
+        if self.path.is_empty() || !usual {
+            return refused("and PATH is unusual");
+        }
+        let text = std::fs::File::open(script).and_then(|file| {
+            let mut text = String::new();
+            file.take(MAX_ACTIVATE).read_to_string(&mut text).map(|_| text)
+        });
+        match text {
+            Ok(text) if is_activation(&text, directory) => Ok(()),
+            Ok(_) => refused("which is not as `python -m venv` makes it there"),
+            Err(error) => refused(&format!("which can't be read ({})", error.kind())),
+        }
+    }
+
+    fn active(&mut self, environment: Option<&Path>) {
+        let before = path_of(&self.env);
+        self.path = match environment {
+            Some(environment) => format!("{}/bin:{before}", environment.display()),
+            None => before.to_owned(),
+        };
+    }
+
     /// Without one of its requirement files, pip ends before it does anything.
     fn fails(&mut self, install: &Install, cwd: &Path) -> Result<bool, Refusal> {
         let Ok(command) = PipCommand::parse(&install.argv) else { return Ok(false) };
@@ -162,6 +249,9 @@ impl World for Files {
         }
         for file in command.requirement_files.iter().filter(|file| !file.contains(':') && *file != "-") {
             if look(&cwd.join(file))?.is_none() {
+                if let Some(NotUnderstood { reason }) = self.moved(install) {
+                    return Err(Refusal(reason));
+                }
                 return Ok(true);
             }
         }

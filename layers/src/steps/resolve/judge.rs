@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::answer::{Answer, Concluded, Described, read_limited};
 use super::ask::Ran;
+use super::secret::without_address;
 use super::state::{check_state, pip_version};
 use super::{Error, NoPlan};
 use crate::pip::{Launcher, NotUnderstood, PipCommand, Report};
@@ -16,6 +17,7 @@ pub(super) fn judge(
     launcher: &Launcher,
     scratch: &Path,
     ran: &Ran,
+    secrets: bool,
 ) -> Result<(Plan, bool), NoPlan> {
     let unresolved = || {
         let why = ran.last_error.as_deref().unwrap_or("no reason given");
@@ -34,7 +36,7 @@ pub(super) fn judge(
     if answer.executable != launcher.interpreter {
         return Err(NotUnderstood::new("an interpreter that is started through another program").into());
     }
-    check_state(command, &described)?;
+    check_state(command, &described, secrets)?;
     if answer.error.is_some() {
         return Err(NotUnderstood::new("a pip whose resolver is not known").into());
     }
@@ -43,7 +45,11 @@ pub(super) fn judge(
     };
     let report = read_limited(&scratch.join("report.json"));
     let report = Report::parse(&report.ok_or_else(|| NotUnderstood::new("no report from pip"))?)?;
-    let install = in_order(&report, &concluded, &described)?;
+    let install = in_order(&report, &concluded, &described, secrets)?;
+    let install: Vec<Distribution> = match secrets {
+        true => install.into_iter().map(without_address).collect::<Result<_, _>>()?,
+        false => install,
+    };
     let remove = removals(command, &concluded, &described)?;
     let steered = |key: &str| key.ends_with(".quiet") || key.ends_with(".verbose");
     let steered = described.config.iter().any(|item| steered(&item.key));
@@ -56,6 +62,7 @@ pub(super) fn judge(
         remove,
         satisfied: concluded.satisfied,
         left: Vec::new(),
+        fetch_with: Vec::new(),
     };
     Ok((plan, steered))
 }
@@ -65,18 +72,26 @@ fn in_order(
     report: &Report,
     concluded: &Concluded,
     facts: &Described,
+    secrets: bool,
 ) -> Result<Vec<Distribution>, NotUnderstood> {
     let origin = pip_version(&facts.pip_version) >= (23, 1);
     let mut found = Vec::new();
     for item in &report.install {
-        found.push((canonical(&item.metadata.name), item.distribution(origin)?));
+        let direct = item.is_direct && !origin;
+        found.push((canonical(&item.metadata.name), direct, item.distribution(origin, secrets)?));
     }
     let mut ordered = Vec::new();
     for item in &concluded.order {
-        let Some(at) = found.iter().position(|(name, _)| *name == item.name) else {
+        let Some(at) = found.iter().position(|(name, ..)| *name == item.name) else {
             return Err(NotUnderstood::new("a pip report that differs from its resolution"));
         };
-        let mut distribution = found.swap_remove(at).1;
+        let (_, direct, mut distribution) = found.swap_remove(at);
+        if direct != item.direct_url.is_some() {
+            return Err(NotUnderstood::new("a requirement by URL that pip doesn't call one"));
+        }
+        if direct {
+            distribution.direct_url.clone_from(&item.direct_url);
+        }
         if item.spelling != distribution.name {
             distribution.spelling = Some(item.spelling.clone());
         }

@@ -14,6 +14,7 @@
 //! state      what is refused by the state that pip found
 //! judge      the plan that the answer makes
 //! output     the files that the shell makes of what it prints
+//! secret     what is different in a step with secrets
 //! mounted    what is refused by the mounts of the step
 //! ```
 
@@ -24,6 +25,7 @@ mod follow;
 mod judge;
 mod mounted;
 mod output;
+mod secret;
 mod state;
 
 use std::path::{Path, PathBuf};
@@ -34,7 +36,7 @@ use tempfile::TempDir;
 use self::ask::ask;
 use self::before::prepare;
 use self::follow::follow;
-pub use self::follow::{ResolveSpec, next};
+pub use self::follow::{FoundProgram, ResolveSpec, next};
 use self::judge::judge;
 use self::mounted::mounted;
 use crate::pip::{NotUnderstood, PipCommand, Tool};
@@ -77,6 +79,8 @@ pub struct Context {
     pub cwd: PathBuf,
     /// Files that the shell makes of its output: see [`crate::script::Install::outputs`].
     pub outputs: Vec<String>,
+    /// If it is given secrets: the names of the variables among them. No address is kept then, as it may be the secret.
+    pub secrets: Option<Vec<String>>,
 }
 
 /// Resolves the install that a script comes to next in this process's environment, and writes [`Resolution::FILE`] to
@@ -156,10 +160,12 @@ fn plan(context: &Context) -> Result<Plan, NoPlan> {
             Ok(output::with(plan, context, String::new())?)
         }
         _ => {
-            let (command, launcher) = prepare(context)?;
+            let (command, launcher, fetch_with) = prepare(context)?;
             let scratch = scratch()?;
             let ran = ask(context, &command, &launcher, scratch.path())?;
-            let (plan, steered) = judge(&command, &launcher, scratch.path(), &ran)?;
+            let (plan, steered) =
+                judge(&command, &launcher, scratch.path(), &ran, context.secrets.is_some())?;
+            let plan = Plan { fetch_with, ..plan };
             let last = output::last_line(&plan, &command, context, steered)?;
             Ok(output::with(plan, context, last)?)
         }

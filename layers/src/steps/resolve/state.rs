@@ -39,8 +39,13 @@ const CONFIG_KEYS: &[&str] = &[
     "verbose",
 ];
 
-/// Refuses states in which pip does something that the layers do not model.
-pub(super) fn check_state(command: &PipCommand, facts: &Described) -> Result<(), NotUnderstood> {
+/// Refuses states in which pip does something that the layers do not model. `secrets`: the step has some, and so no
+/// address of an index is kept.
+pub(super) fn check_state(
+    command: &PipCommand,
+    facts: &Described,
+    secrets: bool,
+) -> Result<(), NotUnderstood> {
     let refused = |what: &str| Err(NotUnderstood::new(what));
     if !facts.root {
         return refused("an install by a user other than root");
@@ -64,7 +69,7 @@ pub(super) fn check_state(command: &PipCommand, facts: &Described) -> Result<(),
         if !matches!(section, "global" | "install" | ":env:") {
             continue;
         }
-        if item.credentials {
+        if item.credentials && !secrets {
             return refused("the index needs credentials");
         }
         // The configuration file's own place, and what says no to something.
@@ -79,7 +84,7 @@ pub(super) fn check_state(command: &PipCommand, facts: &Described) -> Result<(),
             return refused(&format!("pip configuration key {key}"));
         }
     }
-    if facts.netrc {
+    if facts.netrc && !secrets {
         return refused("a netrc file, so the index may need credentials");
     }
     // Where files and variables disagree, this does not say which of them wins.

@@ -87,23 +87,25 @@ impl Playground {
 
     /// All installs, one after the other, with what each leaves for the next. Gives the script's status.
     fn installs(&self, candidate: &Candidate) -> Option<bool> {
-        let mut events = Vec::new();
+        let (mut events, mut found) = (Vec::new(), Vec::new());
         loop {
             let spec = ResolveSpec {
                 script: candidate.parts.installs.clone(),
                 events,
+                found,
+                secrets: None,
                 cwd: self.cwd(),
                 shell: candidate.shell.as_ref().map(PathBuf::from),
             };
-            let asked = next(&spec, &candidate.env).ok()?;
+            let (asked, remembered) = next(&spec, &candidate.env).ok()?;
             match asked.next {
                 Next::End { success } => return Some(success),
-                Next::Install { install, cwd } => self.install(&install, &cwd)?,
+                Next::Install { install, cwd, .. } => self.install(&install, &cwd)?,
             }
             if !asked.more {
                 return Some(true);
             }
-            events = asked.events;
+            (events, found) = (asked.events, remembered);
             events.push(true);
         }
     }
