@@ -13,9 +13,9 @@
 //! The tests of the comparison itself (`comparison`) need no builder, except those that compare byte code.
 #![allow(clippy::unwrap_used)]
 
-mod apt;
 mod activated;
 mod addresses;
+mod apt;
 mod bad_input;
 mod bases;
 mod carried;
