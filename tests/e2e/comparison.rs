@@ -259,6 +259,16 @@ fn stray_byte_code_is_only_what_no_step_owns() {
         ["usr/local/lib/python3.11/__pycache__", "usr/local/lib/python3.11/__pycache__/notes.txt"]
     );
 
+    // Where both have it, the step that was the first to import it has made it.
+    let json = "usr/local/lib/python3.11/__pycache__/json.cpython-311.pyc";
+    let private = |tree: Tree, path: &str| changed(tree, path, |node| node.mode = 0o600);
+    let both = stray(installed(7));
+    compared(&both, &private(both.clone(), json)).assert_equal();
+    let source = "usr/local/lib/python3.11/json.py";
+    assert_eq!(compared(&both, &private(both.clone(), source)).differences.len(), 1);
+    let content = changed(both.clone(), json, |node| *node = pyc(1, 5, 0, b"json!"));
+    assert!(!compared(&both, &content).differences.is_empty());
+
     // Once a step has installed another pip, its byte code is the step's.
     let record = format!("{SITE}/pip-23.dist-info/RECORD");
     let upgrade = |tree: Tree| changed(tree, &record, |n| *n = Node::file(b"pip/cli.py,sha256=y,3\n"));
