@@ -10,8 +10,8 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 
 /// SHA-256 of the scripts that `python -m venv` writes, as [`abstracted`] gives them: of Python 3.9 to 3.14, with and
-/// without quotes around what is filled in. Of each it was seen that it does what is said above, in dash, BusyBox ash and
-/// bash, with `set -e` and without.
+/// without quotes around what is filled in. Of each it was seen that it does what is said above, in dash and bash,
+/// with `set -e` and without.
 ///
 /// Not among them: the one that asks for the kernel's release, which makes another thing of it under WSL.
 const KNOWN: &[&str] = &[
