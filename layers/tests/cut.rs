@@ -165,6 +165,51 @@ fn what_is_not_as_record_says_is_left_out() {
 }
 
 #[test]
+fn a_source_with_byte_code_elsewhere_keeps_its_time() {
+    let world = World::new();
+    let wheel = big("one").file("one/linked.py", "A = 1\n").file("one/other.inc", "B = 12\n");
+    world.site.pip_install(&[], &[&wheel]);
+    let after = world.after();
+    let lib = world.lib(&after);
+    fs::create_dir(after.join("app")).unwrap();
+    symlink(lib.join("one/linked.py"), after.join("app/alias.py")).unwrap();
+    let python = &world.site.interpreter.physical;
+    let compile = "import py_compile, sys; py_compile.compile(sys.argv[1], cfile=sys.argv[2] or None)";
+    for (source, target) in [
+        (after.join("app/alias.py"), PathBuf::new()),
+        (lib.join("one/other.inc"), lib.join("one/__pycache__/other.cpython-311.pyc")),
+    ] {
+        output(std::process::Command::new(python).args(["-c", compile]).arg(source).arg(target));
+    }
+    let cut = world.cut(&after);
+    let left = files(&cut.trees.join("0"));
+    for (name, layered) in [("linked.py", false), ("other.inc", false), ("deep/data.txt", true)] {
+        assert_eq!(left.iter().any(|path| path.ends_with(name)), layered, "{name}: {left:#?}");
+    }
+    let time =
+        |root: &Path, name: &str| fs::metadata(world.lib(root).join(name)).unwrap().modified().unwrap();
+    for name in ["one/linked.py", "one/other.inc"] {
+        assert_eq!(time(&after, name), time(&cut.state, name));
+    }
+}
+
+#[test]
+fn another_version_of_the_same_size_has_another_time() {
+    let world = World::new();
+    let wheels = ["1", "2"].map(|n| {
+        let mut wheel = Wheel::new("one", n);
+        wheel.version = n.to_owned();
+        wheel.file("one.py", format!("V = {n}\n"))
+    });
+    let times = wheels.each_ref().map(|wheel| {
+        let wheels = [wheel];
+        let (_, merged) = world.site.assemble(&world.site.plan(&wheels, &[]), &wheels, &world.before, &[]);
+        fs::metadata(world.lib(&merged).join("one.py")).unwrap().modified().unwrap()
+    });
+    assert_ne!(times[0], times[1]);
+}
+
+#[test]
 fn an_upgrade_leaves_nothing_behind() {
     let mut world = World::new();
     let old = big("one").file("one/only_before.py", "A = 1\n");

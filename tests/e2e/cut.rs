@@ -195,6 +195,47 @@ fn what_is_too_small_or_fails_stays_as_it_is() {
 }
 
 #[test]
+fn byte_code_of_an_old_version_is_not_taken_for_the_new() {
+    let env = e2e!();
+    let wheel = |version: &str| {
+        let text = format!("V = {version}\n");
+        Wheel::simple("twin", version).file("twin/value.py", text).make()
+    };
+    let mut all = wheels();
+    all.extend([wheel("1.0"), wheel("2.0")]);
+    let index = Index::of(&all);
+    for flags in ["", "--force-reinstall "] {
+        let install =
+            |version: &str| format!("RUN pip install --no-cache-dir -i @INDEX@ {flags}twin=={version}\n");
+        let import = "RUN PYTHONPYCACHEPREFIX=/pyc python3 -c 'import twin.value; print(twin.value.V)'";
+        let text = format!("{}{import}\n{}{import} >/value\n", install("1.0"), install("2.0"));
+        let done = build(env, &index, &text, &[]);
+        let tree = done.plinth.tree();
+        assert_eq!(tree.get("value").and_then(|node| node.text()).as_deref(), Some("2.0\n"), "{flags}");
+    }
+}
+
+#[test]
+fn what_layers_can_not_hold_is_not_split() {
+    let env = e2e!();
+    let index = index();
+    let install = "pip install --no-cache-dir -i @INDEX@ --force-reinstall heavy==1.0 bulky==1.0";
+    let attribute = "python3 -c 'import os; os.setxattr(\"/srv\", \"user.a\", b\"x\")'";
+    for (before, after, why) in [
+        ("true", "touch /usr/local/lib/python3.11/site-packages/heavy/.wh.big.py", "mark deletions"),
+        ("true", "chown 5:6 /", "it changes / itself"),
+        (attribute, "python3 -c 'import os; os.removexattr(\"/srv\", \"user.a\")'", "extended attributes"),
+    ] {
+        let text = format!("RUN {before}\nRUN {install} && {after}\n");
+        let files = Files::dockerfile(&format!("FROM {BASE}\n{text}").replace("@INDEX@", &index.url()));
+        let built = Build::new(env, Side::Plinth, files.path()).layout().run().ok();
+        let Some(report) = Report::of_build(&built) else { return };
+        let outcomes = report.outcomes();
+        assert!(outcomes[0].contains("not split, because") && outcomes[0].contains(why), "{outcomes:?}");
+    }
+}
+
+#[test]
 fn passes_can_be_left_out() {
     let env = e2e!();
     let index = index();

@@ -265,7 +265,11 @@ fn unpack(
             continue;
         }
         let mode = if entry.kind == Kind::Payload { entry.mode } else { 0o644 };
-        tree_fs::settle(&file, &destination, Attributes::canonical(mode))?;
+        let attributes = match entry.kind {
+            Kind::Payload => Attributes::of_content(mode, &entry.sha256),
+            _ => Attributes::canonical(mode),
+        };
+        tree_fs::settle(&file, &destination, attributes)?;
     }
     prune_empty(out, true)?;
     Ok(())
@@ -382,7 +386,8 @@ fn byte_code(described: &mut PayloadMeta, out: &Path, meta: &Path) -> Result<(),
                 described.entries[*i].kind = Kind::Replaced;
             } else {
                 relocate(aside, &job.target)?;
-                tree_fs::set(&job.target, Attributes::canonical(described.entries[*i].mode))?;
+                let entry = &described.entries[*i];
+                tree_fs::set(&job.target, Attributes::of_content(entry.mode, &entry.sha256))?;
             }
         }
         if !done {
@@ -391,9 +396,14 @@ fn byte_code(described: &mut PayloadMeta, out: &Path, meta: &Path) -> Result<(),
         let mut file = fs::File::open(&job.target).context("open", &job.target)?;
         content.clear();
         file.read_to_end(&mut content).context("read", &job.target)?;
-        tree_fs::settle(&file, &job.target, Attributes::canonical(0o644))?;
+        let sha256 = hex::encode(Sha256::digest(&content));
+        let attributes = match described.entries[*owner].kind {
+            Kind::Payload => Attributes::of_content(0o644, &sha256),
+            _ => Attributes::canonical(0o644),
+        };
+        tree_fs::settle(&file, &job.target, attributes)?;
         let path = name::cache_path(&described.entries[*owner].path, &cache_tag);
-        described.entries[*owner].pyc = Some(Pyc { path, sha256: hex::encode(Sha256::digest(&content)) });
+        described.entries[*owner].pyc = Some(Pyc { path, sha256 });
     }
     if scratch.exists() {
         fs::remove_dir_all(&scratch).context("remove", &scratch)?;

@@ -39,6 +39,17 @@ pub fn mtime() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(MTIME)
 }
 
+/// The time of a file in a payload layer, by its SHA-256 (hexadecimal): in the 8 years from [`MTIME`] on.
+///
+/// Byte code names time and size of its source. It can be anywhere (`PYTHONPYCACHEPREFIX`, a link to the source), and
+/// outlive the source: with one time for all, that of an old version would be taken for a new one of the same size.
+#[must_use]
+pub fn time_of(sha256: &str) -> SystemTime {
+    const RANGE: u64 = (1 << 28) - 1;
+    let start = sha256.get(..8).and_then(|start| u64::from_str_radix(start, 16).ok()).unwrap_or_default();
+    mtime() + Duration::from_secs(start & RANGE)
+}
+
 /// Mode, owner and time of a file or directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attributes {
@@ -59,10 +70,17 @@ impl Attributes {
         Self { mode, uid: 0, gid: 0, mtime: mtime() }
     }
 
+    /// Of a file in a payload layer that root installed.
+    #[must_use]
+    pub fn of_content(mode: u32, sha256: &str) -> Self {
+        Self { mtime: time_of(sha256), ..Self::canonical(mode) }
+    }
+
     /// Those of an existing file.
     #[must_use]
     pub fn of(meta: &fs::Metadata) -> Self {
-        let mtime = UNIX_EPOCH + Duration::from_secs(u64::try_from(meta.mtime()).unwrap_or(0));
+        let distance = Duration::from_secs(meta.mtime().unsigned_abs());
+        let mtime = if meta.mtime() < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance };
         Self { mode: meta.mode() & 0o7777, uid: meta.uid(), gid: meta.gid(), mtime }
     }
 }
@@ -163,10 +181,13 @@ pub fn copy(source: &Path, target: &Path, attributes: Attributes) -> Result<(), 
 pub(crate) fn link(to: &Path, target: &Path, attributes: Attributes) -> Result<(), IoError> {
     symlink(to, target).context("create the link", target)?;
     lchown(target, Some(attributes.uid), Some(attributes.gid)).context("change the owner of", target)?;
-    let since = attributes.mtime.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let time = Timespec {
-        tv_sec: i64::try_from(since.as_secs()).unwrap_or_default(),
-        tv_nsec: since.subsec_nanos().into(),
+    let seconds = |distance: Duration| i64::try_from(distance.as_secs()).unwrap_or_default();
+    let time = match attributes.mtime.duration_since(UNIX_EPOCH) {
+        Ok(since) => Timespec { tv_sec: seconds(since), tv_nsec: since.subsec_nanos().into() },
+        Err(before) => match (seconds(before.duration()), before.duration().subsec_nanos()) {
+            (whole, 0) => Timespec { tv_sec: -whole, tv_nsec: 0 },
+            (whole, nanos) => Timespec { tv_sec: -whole - 1, tv_nsec: (1_000_000_000 - nanos).into() },
+        },
     };
     let times = Timestamps { last_access: time, last_modification: time };
     utimensat(CWD, target, &times, AtFlags::SYMLINK_NOFOLLOW)

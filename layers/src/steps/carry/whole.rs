@@ -42,10 +42,10 @@ fn is_whole(
     meta: &PayloadMeta,
 ) -> Result<bool, IoError> {
     let mut files = 0;
-    for (path, mode, _) in meta.tree_files() {
+    for (path, mode, sha256) in meta.tree_files() {
         let same = tree.entries.get(path).is_some_and(|entry| {
             entry.kind == Kind::File
-                && entry.attributes == Attributes::canonical(mode)
+                && entry.attributes == Attributes::of_content(mode, sha256)
                 // Another name of it would be left without it.
                 && names.get(&entry.inode) == Some(&1)
         });

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
 use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,8 @@ pub(super) struct Diff {
     pub(super) changed: BTreeMap<PathBuf, Change>,
     /// What is no more. Of a directory only itself.
     pub(super) deleted: Vec<PathBuf>,
+    /// The root itself has another mode or owner.
+    changes_root: bool,
 }
 
 /// A path that the step made or changed.
@@ -36,13 +39,20 @@ impl Diff {
     /// # Errors
     /// The operating system's.
     pub(super) fn between(before: &Path, after: &Path) -> Result<Self, IoError> {
-        let mut diff = Self::default();
+        let root = |path: &Path| {
+            let meta = fs::symlink_metadata(path).context("look at", path)?;
+            Ok((meta.mode(), meta.uid(), meta.gid(), has_xattrs(path)?))
+        };
+        let mut diff = Self { changes_root: root(before)? != root(after)?, ..Self::default() };
         diff.walk(Some(before), after, Path::new(""))?;
         Ok(diff)
     }
 
     /// Why what changed can't be put into layers one by one, if so.
-    pub(super) fn objection(&self, after: &Path) -> Result<Option<String>, IoError> {
+    pub(super) fn objection(&self, before: &Path, after: &Path) -> Result<Option<String>, IoError> {
+        if self.changes_root {
+            return Ok(Some("it changes / itself".to_owned()));
+        }
         let mut links: BTreeMap<(u64, u64), u64> = BTreeMap::new();
         for (path, change) in &self.changed {
             let shown = path.display();
@@ -50,10 +60,15 @@ impl Diff {
             if !kind.is_file() && !kind.is_dir() && !kind.is_symlink() {
                 return Ok(Some(format!("it makes /{shown}, a special file")));
             }
-            if has_xattrs(&after.join(path))? {
-                return Ok(Some(format!("/{shown} has extended attributes")));
+            if has_xattrs(&after.join(path))? || (change.before.is_some() && has_xattrs(&before.join(path))?)
+            {
+                return Ok(Some(format!("/{shown} has, or had, extended attributes")));
             }
-            if kind.is_file() && change.now.nlink() > 1 {
+            // In a layer of its own it would mean that the file is to be deleted.
+            if path.file_name().is_some_and(|name| name.as_bytes().starts_with(b".wh.")) {
+                return Ok(Some(format!("/{shown} has a name by which layers mark deletions")));
+            }
+            if !kind.is_dir() && change.now.nlink() > 1 {
                 *links.entry((change.now.dev(), change.now.ino())).or_insert(change.now.nlink()) -= 1;
             }
         }
@@ -199,7 +214,7 @@ mod tests {
         assert_eq!(changed, ["content", "kind", "kind/y", "mode"]);
         assert_eq!(deleted, ["gone", "old"]);
         assert!(diff.changed[Path::new("kind/y")].before.is_none());
-        assert_eq!(diff.objection(&after).unwrap(), None);
+        assert_eq!(diff.objection(&before, &after).unwrap(), None);
     }
 
     #[test]
@@ -209,7 +224,7 @@ mod tests {
         fs::create_dir_all(before.join("etc")).unwrap();
         fs::write(before.join("old"), "x").unwrap();
         copy(&before, &after);
-        let reason = || Diff::between(&before, &after).unwrap().objection(&after).unwrap();
+        let reason = || Diff::between(&before, &after).unwrap().objection(&before, &after).unwrap();
         fs::write(after.join("one"), "x").unwrap();
         fs::hard_link(after.join("one"), after.join("two")).unwrap();
         assert_eq!(reason(), None);
@@ -219,6 +234,12 @@ mod tests {
         fs::hard_link(after.join("two"), temp.path().join("elsewhere")).unwrap();
         assert_eq!(reason().unwrap(), "it links to a file that was there before");
         fs::remove_file(temp.path().join("elsewhere")).unwrap();
+        fs::write(after.join("etc/.wh.old"), "").unwrap();
+        assert_eq!(reason().unwrap(), "/etc/.wh.old has a name by which layers mark deletions");
+        fs::remove_file(after.join("etc/.wh.old")).unwrap();
+        fs::set_permissions(&after, fs::Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(reason().unwrap(), "it changes / itself");
+        fs::set_permissions(&after, fs::metadata(&before).unwrap().permissions()).unwrap();
         let fifo = std::process::Command::new("mkfifo").arg(after.join("pipe")).status().unwrap();
         assert!(fifo.success());
         assert_eq!(reason().unwrap(), "it makes /pipe, a special file");

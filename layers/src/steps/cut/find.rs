@@ -13,6 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::diff::{Change, Diff};
+use super::other_code::OtherCode;
 use crate::tree::fs::{Context as _, IoError, list};
 use crate::wheel::{name, record};
 
@@ -52,6 +53,7 @@ pub(super) struct Part {
 /// # Errors
 /// The operating system's.
 pub(super) fn dists(diff: &Diff, after: &Path) -> Result<Vec<Dist>, IoError> {
+    let others = OtherCode::of(diff, after)?;
     let mut found = Vec::new();
     for path in diff.changed.keys().filter(|path| path.ends_with("RECORD")) {
         let Some(dist_info) = path.parent().and_then(Path::to_str) else { continue };
@@ -66,7 +68,7 @@ pub(super) fn dists(diff: &Diff, after: &Path) -> Result<Vec<Dist>, IoError> {
             dist_info: format!("/{dist_info}"),
             bytes: 0,
         };
-        for part in parts(&dist, diff, after)? {
+        for part in parts(&dist, diff, &others, after)? {
             let paths = [Some(&part.path), part.pyc.as_ref()];
             dist.bytes += paths.into_iter().flatten().map(|path| size(diff, path)).sum::<u64>();
         }
@@ -84,10 +86,16 @@ fn size(diff: &Diff, path: &str) -> u64 {
 ///
 /// # Errors
 /// The operating system's.
-pub(super) fn parts(dist: &Dist, diff: &Diff, after: &Path) -> Result<Vec<Part>, IoError> {
+pub(super) fn parts(
+    dist: &Dist,
+    diff: &Diff,
+    others: &OtherCode,
+    after: &Path,
+) -> Result<Vec<Part>, IoError> {
     let Some((lib, _)) = dist.dist_info.rsplit_once('/') else { return Ok(Vec::new()) };
     let listed = after.join(&dist.dist_info[1..]).join("RECORD");
-    if fs::symlink_metadata(&listed).context("look at", &listed)?.size() > MAX_RECORD {
+    let meta = fs::symlink_metadata(&listed).context("look at", &listed)?;
+    if !meta.is_file() || meta.size() > MAX_RECORD {
         return Ok(Vec::new());
     }
     let text = fs::read(&listed).context("read", &listed)?;
@@ -104,7 +112,7 @@ pub(super) fn parts(dist: &Dist, diff: &Diff, after: &Path) -> Result<Vec<Part>,
         if own.is_some_and(|name| INSTALLERS.contains(&name)) || path.ends_with(".pyc") {
             continue;
         }
-        if !is_ordinary(diff, &path) || names_interpreter(lib, &path, after)? {
+        if !is_ordinary(diff, &path) || others.name(diff, &path) || names_interpreter(lib, &path, after)? {
             continue;
         }
         let pyc = match caches.of(&path, tag.as_deref(), diff, after)? {

@@ -12,11 +12,12 @@ use sha2::{Digest as _, Sha256};
 use super::code::{Code, Interpreters};
 use super::diff::Diff;
 use super::find::{Dist, Part, parts};
+use super::other_code::OtherCode;
 use super::{Error, Places};
 use crate::resolution::{Interpreter, Scheme};
 use crate::steps::payload::{directories, prune_empty};
 use crate::tree::LAYOUT;
-use crate::tree::fs::{self as tree_fs, Attributes, Context as _, IoError, inside, mtime};
+use crate::tree::fs::{self as tree_fs, Attributes, Context as _, IoError, inside, time_of};
 use crate::wheel::entry_points::Scripts;
 use crate::wheel::meta::Part as WheelPart;
 use crate::wheel::{Entry, Kind, PayloadMeta, Pyc};
@@ -37,14 +38,14 @@ impl Made {
 /// give the same layer as those of an assembled step.
 pub(super) fn make(
     dist: &Dist,
-    diff: &Diff,
+    (diff, others): (&Diff, &OtherCode),
     places: Places<'_>,
     pythons: &Interpreters<'_>,
     tree: &Path,
     meta: &Path,
 ) -> Result<u64, Error> {
     let mut entries: BTreeMap<String, (Part, Entry)> = BTreeMap::new();
-    for part in parts(dist, diff, places.after)? {
+    for part in parts(dist, diff, others, places.after)? {
         let target = inside(tree, &part.path);
         match copy(&part, places.after, &target)? {
             Some(entry) => drop(entries.insert(part.path.clone(), (part, entry))),
@@ -114,14 +115,15 @@ fn copy(part: &Part, after: &Path, target: &Path) -> Result<Option<Entry>, IoErr
     if hash != part.sha256 {
         return Ok(None);
     }
-    let attributes = Attributes { mtime: mtime(), ..Attributes::of(&meta) };
+    let sha256 = hex::encode(hash);
+    let attributes = Attributes { mtime: time_of(&sha256), ..Attributes::of(&meta) };
     tree_fs::settle(&output, target, attributes)?;
     Ok(Some(Entry {
         source: part.path.clone(),
         path: part.path.clone(),
         mode: attributes.mode,
         size,
-        sha256: hex::encode(hash),
+        sha256,
         kind: Kind::Payload,
         part: WheelPart::Root,
         pyc: None,
@@ -160,9 +162,9 @@ fn byte_code(
         }
         let there = inside(places.after, &code.pyc);
         let meta = fs::symlink_metadata(&there).context("look at", &there)?;
-        tree_fs::set(&target, Attributes { mtime: mtime(), ..Attributes::of(&meta) })?;
+        let sha256 = crate::tree::sha256(&target)?;
+        tree_fs::set(&target, Attributes { mtime: time_of(&sha256), ..Attributes::of(&meta) })?;
         if let Some((_, entry)) = entries.get_mut(&code.source) {
-            let sha256 = crate::tree::sha256(&target)?;
             entry.pyc = Some(Pyc { path: code.pyc.clone(), sha256 });
         }
     }

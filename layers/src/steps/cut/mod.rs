@@ -13,6 +13,7 @@
 //! find       the distributions among that, and their files
 //! made       the layer of one
 //! code       its byte code
+//! other_code byte code that is not beside its source
 //! rest       everything else
 //! ```
 
@@ -20,6 +21,7 @@ mod code;
 mod diff;
 mod find;
 mod made;
+mod other_code;
 mod rest;
 
 use std::io;
@@ -32,6 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use self::code::Interpreters;
 use self::diff::Diff;
+use self::other_code::OtherCode;
 use super::payload::read_meta;
 use super::probe::write_fixed;
 use crate::install::compile::CompileError;
@@ -106,7 +109,7 @@ pub struct Places<'a> {
 /// See [`Error`]; a refusal is an answer.
 pub fn survey(places: Places<'_>, out: &Path) -> Result<(), Error> {
     let diff = Diff::between(places.before, places.after)?;
-    let survey = match diff.objection(places.after)? {
+    let survey = match diff.objection(places.before, places.after)? {
         Some(reason) => Survey::Refused { reason },
         None => Survey::Installed { dists: find::dists(&diff, places.after)? },
     };
@@ -120,6 +123,7 @@ pub fn survey(places: Places<'_>, out: &Path) -> Result<(), Error> {
 pub fn cut(spec: &CutSpec, places: Places<'_>, trees: &Path, metas: &Path, out: &Path) -> Result<(), Error> {
     check(spec.layout)?;
     let diff = Diff::between(places.before, places.after)?;
+    let others = OtherCode::of(&diff, places.after)?;
     let pythons = Interpreters::new(places.after, &spec.path_env);
     let next = AtomicUsize::new(0);
     let work = || {
@@ -128,7 +132,7 @@ pub fn cut(spec: &CutSpec, places: Places<'_>, trees: &Path, metas: &Path, out: 
             let i = next.fetch_add(1, Ordering::Relaxed);
             let Some(dist) = spec.dists.get(i) else { return Ok(made) };
             let [tree, meta] = [trees, metas].map(|directory| directory.join(i.to_string()));
-            made.push((i, made::make(dist, &diff, places, &pythons, &tree, &meta)?));
+            made.push((i, made::make(dist, (&diff, &others), places, &pythons, &tree, &meta)?));
         }
     };
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(spec.dists.len().max(1));

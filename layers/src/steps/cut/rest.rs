@@ -116,16 +116,16 @@ impl Work<'_> {
         }
         self.remove(path)?;
         self.touch(path);
-        if meta.is_symlink() {
-            let to = fs::read_link(&source).context("read the link", &source)?;
-            return Ok(tree_fs::link(&to, &target, exact(meta))?);
-        }
         if meta.nlink() > 1 {
             let inode = (meta.dev(), meta.ino());
             if let Some(first) = self.links.get(&inode) {
                 return Ok(fs::hard_link(first, &target).context("create the hard link", &target)?);
             }
             self.links.insert(inode, target.clone());
+        }
+        if meta.is_symlink() {
+            let to = fs::read_link(&source).context("read the link", &source)?;
+            return Ok(tree_fs::link(&to, &target, exact(meta))?);
         }
         Ok(tree_fs::copy(&source, &target, exact(meta))?)
     }

@@ -9,12 +9,22 @@ def code(path):
         return marshal.loads(file.read()[16:])
 
 
+def lines(code):
+    return code.co_linetable if hasattr(code, "co_linetable") else code.co_lnotab
+
+
+def equal(one, other, shown):
+    if one != other or lines(one) != lines(other) or not one.co_filename == other.co_filename == shown:
+        return False
+    pairs = zip(one.co_consts, other.co_consts)
+    return all(equal(a, b, shown) for a, b in pairs if isinstance(a, type(one)))
+
+
 def same(one, other, shown):
     try:
-        one, other = code(one), code(other)
+        return equal(code(one), code(other), shown)
     except Exception:
         return False
-    return one == other and one.co_filename == other.co_filename == shown
 
 
 words = iter(sys.stdin.buffer.read().decode("utf-8").split("\0"))
