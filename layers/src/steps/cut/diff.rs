@@ -33,6 +33,9 @@ pub(super) struct Change {
 /// What a container has mounted for itself, and what layers can't hold.
 const MOUNTED: &[&str] = &[".plinth", "dev", "etc/hosts", "etc/resolv.conf", "proc", "sys"];
 
+/// Holes in files up to this many bytes don't matter.
+const SPARSE: u64 = 1 << 28;
+
 impl Diff {
     /// Compares two trees.
     ///
@@ -63,6 +66,10 @@ impl Diff {
             if has_xattrs(&after.join(path))? || (change.before.is_some() && has_xattrs(&before.join(path))?)
             {
                 return Ok(Some(format!("/{shown} has, or had, extended attributes")));
+            }
+            // Its holes would be written out.
+            if change.now.size() > SPARSE && change.now.blocks() * 512 < change.now.size() / 2 {
+                return Ok(Some(format!("/{shown} is a sparse file of {} bytes", change.now.size())));
             }
             // In a layer of its own it would mean that the file is to be deleted.
             if path.file_name().is_some_and(|name| name.as_bytes().starts_with(b".wh.")) {
@@ -237,6 +244,9 @@ mod tests {
         fs::write(after.join("etc/.wh.old"), "").unwrap();
         assert_eq!(reason().unwrap(), "/etc/.wh.old has a name by which layers mark deletions");
         fs::remove_file(after.join("etc/.wh.old")).unwrap();
+        File::create(after.join("log")).unwrap().set_len(SPARSE + 1).unwrap();
+        assert_eq!(reason().unwrap(), "/log is a sparse file of 268435457 bytes");
+        fs::remove_file(after.join("log")).unwrap();
         fs::set_permissions(&after, fs::Permissions::from_mode(0o700)).unwrap();
         assert_eq!(reason().unwrap(), "it changes / itself");
         fs::set_permissions(&after, fs::metadata(&before).unwrap().permissions()).unwrap();
