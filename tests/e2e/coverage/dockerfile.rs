@@ -49,6 +49,13 @@ pub(crate) fn part_before(dockerfile: &str, line: u64) -> Option<String> {
     (!installs(&part).is_empty()).then_some(part)
 }
 
+/// Everything up to the instruction that begins at `line`, and this one.
+pub(crate) fn part_with(dockerfile: &str, line: u64) -> Option<String> {
+    let length = u64::try_from(instruction_at(dockerfile, line)?.lines().count()).unwrap();
+    let lines: Vec<&str> = (1..line + length).zip(dockerfile.lines()).map(|(_, text)| text).collect();
+    Some(lines.join("\n") + "\n")
+}
+
 #[test]
 fn installs_and_parts() {
     let text = "# a\nFROM x\nRUN apt-get install -y \\\n    gcc\nRUN pip install \\\n    a\nCOPY b .\nRUN if [ -f r ]; then pip install -r r; fi\n";
@@ -57,5 +64,7 @@ fn installs_and_parts() {
     assert_eq!(instruction_at(text, 7).as_deref(), Some("COPY b ."));
     assert_eq!(instruction_at(text, 6), None);
     assert_eq!(part_before(text, 5), None);
+    assert!(part_with(text, 5).unwrap().ends_with("    a\n"));
+    assert_eq!(part_with(text, 6), None);
     assert!(part_before(text, 7).unwrap().ends_with("    a\n"));
 }

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::dockerfile::{Install, installs, instruction_at, part_before};
+use super::dockerfile::{Install, installs, instruction_at, part_before, part_with};
 use crate::fleet::copy;
 use crate::pip::{before, compare, same_config};
 use crate::support::build::{Build, Built, Side};
@@ -84,7 +84,9 @@ impl Pair {
         let mut seconds = [0, 0];
         let built = [0, 1].map(|side: usize| {
             let started = Instant::now();
-            let built = Build::new(env, Side::BOTH[side], files.path()).within(LIMIT).layout().run();
+            let build = Build::new(env, Side::BOTH[side], files.path()).within(LIMIT);
+            // To compress what is only compared would take longer than all the rest.
+            let built = build.layout_with(",compression=uncompressed").run();
             seconds[side] = started.elapsed().as_secs();
             built
         });
@@ -105,8 +107,10 @@ pub(crate) fn compared(env: &Env, directory: &Path) -> Value {
         let failures = [0, 1].map(|side| failure(&dockerfile, &pair.built[side]));
         if end == u64::MAX {
             record["failure"] = failures[0].clone();
-            record["same_failure"] = (failures[0] == failures[1]).into();
-            if failures[0] != failures[1] {
+            let same = failures[0] == failures[1];
+            record["same_failure"] =
+                (same || fails_plain_as_well(env, directory, &dockerfile, &failures[1])).into();
+            if !same {
                 record["failure_through_plinth"] = failures[1].clone();
             }
         }
@@ -131,6 +135,19 @@ pub(crate) fn compared(env: &Env, directory: &Path) -> Value {
         record["differences"] = differences.into();
     }
     record
+}
+
+/// Of several instructions that can't work, either side names the one that it comes to first: whether plain fails in
+/// the same way at this one, where there is nothing behind it.
+fn fails_plain_as_well(env: &Env, directory: &Path, dockerfile: &str, failure: &Value) -> bool {
+    let Some(part) = failure["line"].as_u64().and_then(|line| part_with(dockerfile, line)) else {
+        return false;
+    };
+    let files = Files::new();
+    copy(directory, "", &files);
+    files.write("Dockerfile", part);
+    let built = Build::new(env, Side::Plain, files.path()).within(LIMIT).run();
+    self::failure(dockerfile, &built) == *failure
 }
 
 /// Where and how a build failed: what BuildKit shows of the Dockerfile, and its last word. The log of the step is left
