@@ -1,7 +1,8 @@
 //! A service whose wheels are too big to be fetched for a test: only what its first install comes to.
 //!
-//! Its build is ended as soon as the resolution is there and the first wheels are to be fetched. So the form of the step,
-//! the state before it and pip's answer are known to be fine; its payloads and its record are not made.
+//! Its build is ended as soon as the resolution is there and the big wheels are to be fetched. So the form of the step,
+//! the state before it and pip's answer are known to be fine; its payloads and its record are not made. If it fails in
+//! front of that step, plain has to fail in the same way.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::dockerfile::installs;
-use super::record::LIMIT;
+use super::record::{LIMIT, failure};
 use crate::fleet::copy;
 use crate::support::build::{Build, Side};
 use crate::support::env::Env;
@@ -18,13 +19,18 @@ use crate::support::report::Report;
 
 /// What the frontend calls the source of a wheel.
 const FETCH: &str = "[plinth] fetch ";
+/// Whose wheels are not fetched.
+const BIG: [&str; 3] = ["torch-", "nvidia", "tensorflow-"];
 
 /// The record of a service that is decided only.
 pub(crate) fn of(env: &Env, directory: &Path) -> Value {
     let dockerfile = std::fs::read_to_string(directory.join("Dockerfile")).unwrap();
     let files = Files::new();
     copy(directory, "", &files);
-    let built = Build::new(env, Side::Plinth, files.path()).within(LIMIT).until(FETCH).run();
+    let built = Build::new(env, Side::Plinth, files.path())
+        .within(LIMIT)
+        .until(&BIG.map(|name| format!("{FETCH}{name}")))
+        .run();
     let wheels: BTreeSet<&str> =
         built.progress.vertices().filter_map(|vertex| vertex.name.strip_prefix(FETCH)).collect();
     let report = Report::of_build(&built);
@@ -51,8 +57,14 @@ pub(crate) fn of(env: &Env, directory: &Path) -> Value {
         })
         .collect();
     let mut record = json!({"compared": "decision", "steps": steps});
-    if wheels.is_empty() && report.is_none() {
-        record["broken"] = built.error().into();
+    if built.code == Some(1) {
+        let failures = [
+            failure(&dockerfile, &Build::new(env, Side::Plain, files.path()).run()),
+            failure(&dockerfile, &built),
+        ];
+        record["failure"] = failures[0].clone();
+        record["same_failure"] = (failures[0] == failures[1]).into();
+        record["failure_through_plinth"] = failures[1].clone();
     }
     record
 }

@@ -152,7 +152,7 @@ fn fails_plain_as_well(env: &Env, directory: &Path, dockerfile: &str, failure: &
 
 /// Where and how a build failed: what BuildKit shows of the Dockerfile, and its last word. The log of the step is left
 /// out: an installer's output differs from run to run.
-fn failure(dockerfile: &str, built: &Built) -> Value {
+pub(crate) fn failure(dockerfile: &str, built: &Built) -> Value {
     if built.code == Some(0) {
         return Value::Null;
     }

@@ -51,7 +51,7 @@ pub(crate) struct Build {
     args: Vec<OsString>,
     output: Output,
     limit: Duration,
-    until: Option<String>,
+    until: Vec<String>,
 }
 
 impl Build {
@@ -62,7 +62,7 @@ impl Build {
             args: Vec::new(),
             output: Output::Nothing,
             limit: LIMIT,
-            until: None,
+            until: Vec::new(),
         };
         let build = build
             .flag("--frontend", "dockerfile.v0")
@@ -122,9 +122,9 @@ impl Build {
         self
     }
 
-    /// Ends the build a moment after something was named like this in its progress.
-    pub(crate) fn until(mut self, name: &str) -> Self {
-        self.until = Some(name.to_owned());
+    /// Ends the build a moment after one of these was named in its progress.
+    pub(crate) fn until(mut self, names: &[String]) -> Self {
+        self.until = names.to_vec();
         self
     }
 
@@ -188,7 +188,8 @@ impl Build {
                 let _ = child.wait();
                 panic!("a build hangs; its log so far:\n{}", text(&at("stderr")));
             }
-            if self.until.as_ref().is_some_and(|name| text(&at("trace")).contains(name)) {
+            let named = |trace: &str| self.until.iter().any(|name| trace.contains(name));
+            if !self.until.is_empty() && named(&text(&at("trace"))) {
                 // What belongs to it has a moment to be named too.
                 std::thread::sleep(Duration::from_secs(3));
                 let _ = child.kill();
