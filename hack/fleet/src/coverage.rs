@@ -126,8 +126,10 @@ pub fn tables(fleet: &Fleet, records: &[Record]) -> Result<String, ResultsError>
     let mut total = Counts::default();
     for record in records {
         for (form, step) in forms(&services, record)?.into_iter().zip(&record.steps) {
-            by_form.entry(form).or_default().add(&step.treatment);
-            total.add(&step.treatment);
+            // What no tree was compared of is not covered.
+            let treatment = if record.compared == "decision" { "decided" } else { step.treatment.as_str() };
+            by_form.entry(form).or_default().add(treatment);
+            total.add(treatment);
         }
     }
     let mut out = String::from(

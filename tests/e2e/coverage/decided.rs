@@ -2,7 +2,8 @@
 //!
 //! Its build is ended as soon as the resolution is there and the big wheels are to be fetched. So the form of the step,
 //! the state before it and pip's answer are known to be fine; its payloads and its record are not made. If it fails in
-//! front of that step, plain has to fail in the same way.
+//! front of that step, plain has to fail in the same way. If a step isn't assembled, the build is ended when that step
+//! itself is about to run: `not_assembled`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -22,15 +23,19 @@ const FETCH: &str = "[plinth] fetch ";
 /// Whose wheels are not fetched.
 const BIG: [&str; 3] = ["torch-", "nvidia", "tensorflow-"];
 
+/// What is not to begin: a big wheel, or an install as it is written.
+fn ends(dockerfile: &str) -> Vec<String> {
+    let wheels = BIG.iter().map(|name| format!("{FETCH}{name}"));
+    let plain = |text: &str| text.split(['\\', '"']).next().unwrap_or_default().trim().to_owned();
+    wheels.chain(installs(dockerfile).iter().map(|install| format!("] {}", plain(&install.text)))).collect()
+}
+
 /// The record of a service that is decided only.
 pub(crate) fn of(env: &Env, directory: &Path) -> Value {
     let dockerfile = std::fs::read_to_string(directory.join("Dockerfile")).unwrap();
     let files = Files::new();
     copy(directory, "", &files);
-    let built = Build::new(env, Side::Plinth, files.path())
-        .within(LIMIT)
-        .until(&BIG.map(|name| format!("{FETCH}{name}")))
-        .run();
+    let built = Build::new(env, Side::Plinth, files.path()).within(LIMIT).until(&ends(&dockerfile)).run();
     let wheels: BTreeSet<&str> =
         built.progress.vertices().filter_map(|vertex| vertex.name.strip_prefix(FETCH)).collect();
     let report = Report::of_build(&built);
@@ -50,6 +55,7 @@ pub(crate) fn of(env: &Env, directory: &Path) -> Value {
                     step["distributions"] = wheels.len().into();
                     "resolved".into()
                 }
+                None if reached && built.code.is_none() => "not_assembled".into(),
                 None => "not_reached".into(),
             };
             reached = false;

@@ -76,6 +76,11 @@ fn whole_fleet() {
         for (directory, how) in batch {
             let record = record::of(&env, directory, *how);
             eprintln!("{}", record::line(&record));
+            // What this machine kept from being built is left for the next run.
+            if let Some(why) = record["broken"].as_str() {
+                eprintln!("{why}");
+                continue;
+            }
             out.write_all(format!("{record}\n").as_bytes()).unwrap();
         }
     }

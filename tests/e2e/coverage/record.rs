@@ -159,6 +159,8 @@ pub(crate) fn failure(dockerfile: &str, built: &Built) -> Value {
     let error = built.error();
     let at = error.lines().find_map(|line| line.strip_prefix("Dockerfile:")?.parse::<u64>().ok());
     let last = error.lines().next_back().unwrap_or_default();
+    // Not the Dockerfile's fault: no space, no builder.
+    assert!(at.is_some(), "a build failed at no instruction:\n{}", built.stderr);
     let instruction = at.and_then(|line| instruction_at(dockerfile, line));
     json!({"line": at, "instruction": instruction, "error": last, "said": last_words(built)})
 }
