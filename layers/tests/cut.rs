@@ -241,6 +241,8 @@ fn whatever_else_the_step_did_is_there() {
     fs::create_dir_all(after.join("srv/app/empty")).unwrap();
     fs::write(after.join("srv/app/x"), "x").unwrap();
     symlink("app/x", after.join("srv/link")).unwrap();
+    output(std::process::Command::new("touch").args(["-h", "-d", "@-1000.5"]).arg(after.join("srv/link")));
+    fs::hard_link(after.join("srv/link"), after.join("srv/link2")).unwrap();
     fs::set_permissions(lib.join("one"), fs::Permissions::from_mode(0o700)).unwrap();
     fs::set_permissions(after.join("srv"), fs::Permissions::from_mode(0o2770)).unwrap();
     let cfg = after.join(world.site.venv.join("pyvenv.cfg").strip_prefix("/").unwrap());
@@ -252,6 +254,9 @@ fn whatever_else_the_step_did_is_there() {
     for path in ["srv", "srv/app", "srv/app/x", "srv/link"] {
         assert_eq!(time(&after, path), time(&cut.state, path), "{path}");
     }
+    use std::os::unix::fs::MetadataExt as _;
+    let inode = |path: &str| fs::symlink_metadata(cut.state.join(path)).unwrap().ino();
+    assert_eq!(inode("srv/link"), inode("srv/link2"));
     let lib = world.lib(Path::new("/"));
     let lib = lib.strip_prefix("/").unwrap().to_str().unwrap();
     for path in [lib, lib.rsplit_once('/').unwrap().0] {
