@@ -143,6 +143,13 @@ impl ToolExec {
     }
 }
 
+/// PATH of an operation; empty if it has none.
+#[must_use]
+pub fn path_of(exec: &pb::ExecOp) -> String {
+    let mut env = exec.meta.iter().flat_map(|meta| &meta.env).rev();
+    env.find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or_default().to_owned()
+}
+
 /// What a generated operation inherits from the step that it stands for.
 #[derive(Clone, Debug, Default)]
 pub struct Origin {

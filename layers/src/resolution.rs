@@ -135,7 +135,7 @@ impl Layout {
 }
 
 /// A Python interpreter as seen inside a root file system.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Interpreter {
     /// `sys.executable`: what a generated script's shebang names, such as `/usr/local/bin/python3.11`.
     pub executable: String,

@@ -43,6 +43,8 @@ pub fn mtime() -> SystemTime {
 ///
 /// Byte code names time and size of its source. It can be anywhere (`PYTHONPYCACHEPREFIX`, a link to the source), and
 /// outlive the source: with one time for all, that of an old version would be taken for a new one of the same size.
+///
+/// An exporter that rewrites times to a `SOURCE_DATE_EPOCH` before 1989 makes byte code stale, as it does that of pip.
 #[must_use]
 pub fn time_of(sha256: &str) -> SystemTime {
     const RANGE: u64 = (1 << 28) - 1;

@@ -14,8 +14,8 @@ pub use tar::diff_id;
 pub const LAYOUT: u32 = 2;
 
 /// Time of every directory in a payload layer, and of what belongs to one install: 1980-01-01T00:00:00Z in Unix seconds,
-/// the earliest that zip archives can express and earlier than any `SOURCE_DATE_EPOCH` in use, so that an exporter's
-/// `rewrite-timestamp` leaves payload layers as they are. Times of files begin there: [`fs::time_of`].
+/// the earliest that zip archives can express. Times of files begin there, and end in 1988: [`fs::time_of`]. That is earlier
+/// than any `SOURCE_DATE_EPOCH` of today, so that an exporter's `rewrite-timestamp` leaves payload layers as they are.
 pub const MTIME: u64 = 315_532_800;
 
 /// Whether a path is absolute and says where it is without looking: no empty part, `.` or `..`, no trailing `/`, and not

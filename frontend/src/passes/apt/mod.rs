@@ -24,7 +24,7 @@ use super::Stop;
 use super::chain::{End, chain, line};
 use super::pip::cannot_run;
 use crate::context::{Context, image_name};
-use crate::exec::{Origin, ToolExec};
+use crate::exec::{Origin, ToolExec, path_of};
 
 /// A RUN that has nothing to do.
 pub(crate) struct Satisfied {
@@ -87,13 +87,7 @@ async fn ask(
         recommends: request.recommends,
         removes: request.removes,
         programs: request.programs,
-        path: meta
-            .env
-            .iter()
-            .rev()
-            .find_map(|entry| entry.strip_prefix("PATH="))
-            .unwrap_or_default()
-            .to_owned(),
+        path: path_of(exec),
         cwd: if meta.cwd.is_empty() { "/".into() } else { meta.cwd.into() },
     };
     let args = ["satisfied".to_owned(), serde_json::to_string(&spec).unwrap_or_default()];

@@ -24,7 +24,7 @@ use super::made::Assembled;
 use super::ops::{self, Payload};
 use super::{Treatment, budget};
 use crate::context::Context;
-use crate::exec::{CUSTOM_NAME, Origin, Tool, ToolExec};
+use crate::exec::{CUSTOM_NAME, Origin, Tool, ToolExec, path_of};
 use crate::image::LayerNote;
 use crate::passes::Stop;
 use crate::passes::chain::described;
@@ -75,9 +75,7 @@ impl Site {
             return Ok(None);
         }
         let input = exec.mounts[root].input as usize;
-        let env = exec.meta.iter().flat_map(|meta| &meta.env).rev();
-        let path_env =
-            env.filter_map(|entry| entry.strip_prefix("PATH=")).next().unwrap_or_default().to_owned();
+        let path_env = path_of(exec);
         let inputs = rewrite.current_inputs(step)?;
         let Some(&before) = inputs.get(input) else { return Ok(None) };
         let after = rewrite.as_written(step)?.output(0);
@@ -102,22 +100,20 @@ impl Site {
     ) -> Result<Assembled, Stop> {
         // If the step itself fails, it does so again as it is written, with its own message.
         let survey = self.survey(rewrite)?;
-        let solved =
-            cx.solve(rewrite, survey, true).await.map_err(|error| Stop::refused(error, |_| String::new()));
-        let solved = match solved {
-            Err(Stop::Refused(_)) => return Err(Stop::Unrelated),
-            solved => solved?,
+        let solved = match cx.solve(rewrite, survey, true).await {
+            Ok(solved) => solved,
+            Err(error) if error.is_canceled() => return Err(Stop::Failed(error)),
+            Err(_) => return Err(Stop::Unrelated),
         };
         let refused = |error| Stop::about(error, "what it left can't be looked at");
-        let mut dists = match cx.read_json(&solved, Survey::FILE).await.map_err(refused)? {
+        let dists = match cx.read_json(&solved, Survey::FILE).await.map_err(refused)? {
             Survey::Installed { dists } => dists,
             Survey::Refused { reason } => return Err(Stop::Refused(format!("not split, because {reason}"))),
         };
         let room = budget::IMAGE_LAYERS.saturating_sub(layers_below(cx, rewrite, self.before).await);
         let bytes: Vec<u64> = dists.iter().map(|dist| dist.bytes).collect();
         let (alone, _) = budget::split(&bytes, room);
-        let mut at = 0..;
-        dists.retain(|_| at.next().is_some_and(|i| alone.contains(&i)));
+        let dists: Vec<Dist> = alone.into_iter().map(|i| dists[i].clone()).collect();
         if dists.iter().map(|dist| dist.bytes).sum::<u64>() < PAYS_FROM {
             return Err(Stop::Unrelated);
         }

@@ -1,13 +1,12 @@
 //! Byte code, made again for a layer and compared with what the step left.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::Error;
+use super::header::{self, Header};
 use crate::facts::{RootFs, find_pythons};
 use crate::install::compile::{self, CompileError, Job, ask};
 use crate::resolution::Interpreter;
@@ -50,7 +49,7 @@ impl<'a> Interpreters<'a> {
         tree: &Path,
     ) -> Result<(Interpreter, Vec<bool>), Error> {
         let Some(interpreter) = codes.first().and_then(|code| self.find(lib, code)) else {
-            return Ok((nobody(), vec![false; codes.len()]));
+            return Ok((Interpreter::default(), vec![false; codes.len()]));
         };
         let mut valid = Vec::new();
         for code in codes {
@@ -94,19 +93,8 @@ impl<'a> Interpreters<'a> {
     fn is_valid(&self, code: &Code, interpreter: &Interpreter) -> Result<bool, IoError> {
         let (source, pyc) = (inside(self.after, &code.source), inside(self.after, &code.pyc));
         let meta = std::fs::symlink_metadata(&source).context("look at", &source)?;
-        let mut head = [0; 16];
-        match File::open(&pyc).context("open", &pyc)?.read_exact(&mut head) {
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(false),
-            read => read.context("read", &pyc)?,
-        }
-        let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "PEP 552: the low 32 bits"
-        )]
-        let (time, size) = (meta.mtime() as u32, meta.size() as u32);
-        Ok(hex::encode(&head[..4]) == interpreter.magic && [word(4), word(8), word(12)] == [0, time, size])
+        let Some(header) = Header::read(&pyc)? else { return Ok(false) };
+        Ok(header.magic() == interpreter.magic && header.source() == Some(header::source(&meta)))
     }
 
     /// The interpreter whose byte code it is: that of the environment that it was installed into, else one that PATH finds.
@@ -118,7 +106,8 @@ impl<'a> Interpreters<'a> {
         let prefix = lib.split_once(&format!("/lib/{program}/")).map(|(prefix, _)| prefix);
         let own = prefix.map(|prefix| PathBuf::from(format!("{prefix}/bin/{program}")));
         let own = own.filter(|own| root.is_program(own)).and_then(|own| root.physical(&own));
-        let others = find_pythons(&root, self.path_env).into_iter();
+        // Only if that isn't it: finding them reads them whole.
+        let others = iter::once_with(|| find_pythons(&root, self.path_env)).flatten();
         let others = others.filter(|python| python.minor == format!("3.{minor}"));
         let mut all = own.into_iter().chain(others.map(|python| python.physical.into()));
         all.find_map(|path| self.ask(&path).filter(|interpreter| interpreter.cache_tag == tag))
@@ -128,19 +117,5 @@ impl<'a> Interpreters<'a> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let asked = known.entry(physical.to_owned()).or_insert_with(|| ask(physical.to_str()?).ok());
         asked.clone()
-    }
-}
-
-/// Of a layer without byte code.
-fn nobody() -> Interpreter {
-    let none = String::new;
-    Interpreter {
-        executable: none(),
-        physical: none(),
-        version: none(),
-        cache_tag: none(),
-        abi: none(),
-        magic: none(),
-        fingerprint: none(),
     }
 }

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::fs::{self, File, Metadata};
-use std::io::Read as _;
+use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::tree::fs::{self as tree_fs, Context as _, IoError, has_xattrs};
+use crate::tree::sha256;
 
 /// Paths are relative to the root.
 #[derive(Debug, Default)]
@@ -154,30 +154,13 @@ fn is_same(was: &Metadata, before: &Path, now: &Metadata, after: &Path) -> Resul
     if !was.is_file() {
         return Ok(true);
     }
-    same_content(before, after)
-}
-
-fn same_content(one: &Path, other: &Path) -> Result<bool, IoError> {
-    const PIECE: u64 = 1 << 16;
-    let open = |path: &Path| File::open(path).context("open", path);
-    let (mut files, mut pieces) = ((open(one)?, open(other)?), (Vec::new(), Vec::new()));
-    loop {
-        pieces.0.clear();
-        pieces.1.clear();
-        (&mut files.0).take(PIECE).read_to_end(&mut pieces.0).context("read", one)?;
-        (&mut files.1).take(PIECE).read_to_end(&mut pieces.1).context("read", other)?;
-        if pieces.0 != pieces.1 {
-            return Ok(false);
-        }
-        if pieces.0.is_empty() {
-            return Ok(true);
-        }
-    }
+    Ok(sha256(before)? == sha256(after)?)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::fs::File;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use super::*;

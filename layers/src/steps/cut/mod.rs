@@ -13,6 +13,7 @@
 //! find       the distributions among that, and their files
 //! made       the layer of one
 //! code       its byte code
+//! header     what byte code says of its source
 //! other_code byte code that is not beside its source
 //! rest       everything else
 //! ```
@@ -20,6 +21,7 @@
 mod code;
 mod diff;
 mod find;
+mod header;
 mod made;
 mod other_code;
 mod rest;

@@ -5,17 +5,16 @@
 //! byte code would be of no use any more.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
-use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::fs;
 use std::path::Path;
 
 use super::diff::Diff;
-use crate::tree::fs::{Context as _, IoError};
+use super::header::{self, Header, Source};
+use crate::tree::fs::IoError;
 
-/// Times and sizes of sources, the low 32 bits of each.
+/// The sources that some byte code is of.
 #[derive(Debug, Default)]
-pub(super) struct OtherCode(HashSet<(u32, u32)>);
+pub(super) struct OtherCode(HashSet<Source>);
 
 impl OtherCode {
     /// Of what a step changed.
@@ -28,8 +27,9 @@ impl OtherCode {
             if !change.now.is_file() || path.extension().is_none_or(|extension| extension != "pyc") {
                 continue;
             }
-            let Some(source) = named_by(&after.join(path))? else { continue };
-            if beside(&after.join(path)) != Some(source) {
+            let pyc = after.join(path);
+            let Some(source) = Header::read(&pyc)?.and_then(|header| header.source()) else { continue };
+            if beside(&pyc) != Some(source) {
                 named.insert(source);
             }
         }
@@ -39,31 +39,15 @@ impl OtherCode {
     /// Whether some of it may be of the file at an absolute path.
     pub(super) fn name(&self, diff: &Diff, path: &str) -> bool {
         let change = diff.changed.get(Path::new(&path[1..]));
-        change.is_some_and(|change| self.0.contains(&low(&change.now)))
+        change.is_some_and(|change| self.0.contains(&header::source(&change.now)))
     }
-}
-
-/// Time and size of the source that byte code is of, if it goes by these.
-fn named_by(pyc: &Path) -> Result<Option<(u32, u32)>, IoError> {
-    let mut head = [0; 16];
-    match File::open(pyc).context("open", pyc)?.read_exact(&mut head) {
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
-        read => read.context("read", pyc)?,
-    }
-    let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    Ok((word(4) == 0).then(|| (word(8), word(12))))
 }
 
 /// Time and size of the source `a/b.py` of `a/__pycache__/b.TAG.pyc`.
-fn beside(pyc: &Path) -> Option<(u32, u32)> {
+fn beside(pyc: &Path) -> Option<Source> {
     let directory = pyc.parent().filter(|directory| directory.ends_with("__pycache__"))?.parent()?;
     let stem = pyc.file_stem().map(Path::new)?.file_stem()?;
     let mut source = directory.join(stem).into_os_string();
     source.push(".py");
-    fs::symlink_metadata(source).ok().filter(fs::Metadata::is_file).map(|meta| low(&meta))
-}
-
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "PEP 552: the low 32 bits")]
-fn low(meta: &fs::Metadata) -> (u32, u32) {
-    (meta.mtime() as u32, meta.size() as u32)
+    fs::symlink_metadata(source).ok().filter(fs::Metadata::is_file).map(|meta| header::source(&meta))
 }
