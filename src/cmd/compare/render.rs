@@ -74,7 +74,7 @@ fn services(comparison: &Comparison) -> String {
     format!(
         "Cold build, plain → through plinth, {} at once. Size: compressed bytes, in the total each blob once.\n\
          Left: of these, what pip left behind by chance (byte code, download cache); never counted as saved.\n\
-         Done: b base replaced, a step assembled, c copy of layers, r step removed, w step run as written.\n\n{}\n\n{}\n{}",
+         Done: b base replaced, a step assembled, s split, r removed, w run as written, c copy of layers.\n\n{}\n\n{}\n{}",
         comparison.jobs,
         text(table),
         stored("plain ", plain),
@@ -319,7 +319,7 @@ mod tests {
     const EXPECTED: &str = "
 Cold build, plain → through plinth, 1 at once. Size: compressed bytes, in the total each blob once.
 Left: of these, what pip left behind by chance (byte code, download cache); never counted as saved.
-Done: b base replaced, a step assembled, c copy of layers, r step removed, w step run as written.
+Done: b base replaced, a step assembled, s split, r removed, w run as written, c copy of layers.
 
 service                      size MB     left MB     shared MB  layers      seconds      done
 api                    151.0 → 106.0  10.0 → 2.0  50.0 → 100.0   2 → 3   40.0 → 8.0  1b 2a 1w
