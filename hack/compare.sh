@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # What the demo and the benchmark share: prepare everything, generate the services, compare, keep the figures.
 
+# What a script still has to do when everything is up.
+before_compare() { :; }
+
 compare_set() { # set argument...
   local set=$1 only=() services=$ROOT/$1 result=$ROOT/$1.json code=0
   shift
@@ -15,6 +18,7 @@ compare_set() { # set argument...
   "$REPO/hack/frontend"
   step "generating the services"
   (cd "$REPO" && cargo run --quiet --release --package plinth-fleet -- generate --set "$set" --out "$services")
+  before_compare
   step "plinth compare"
   (cd "$REPO" && cargo build --quiet --release --bin plinth)
   "${CARGO_TARGET_DIR:-$REPO/target}/release/plinth" compare "$services" --json "$result" "$@" || code=$?

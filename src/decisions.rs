@@ -41,6 +41,19 @@ impl Counts {
     }
 }
 
+impl std::iter::Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            assembled: sum.assembled + one.assembled,
+            carried: sum.carried + one.carried,
+            split: sum.split + one.split,
+            satisfied: sum.satisfied + one.satisfied,
+            as_written: sum.as_written + one.as_written,
+            substituted: sum.substituted + one.substituted,
+        })
+    }
+}
+
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = [

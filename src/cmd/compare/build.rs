@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
@@ -35,7 +35,11 @@ impl Side {
     }
 }
 
+/// Names of images, and the digests that were seen there.
+pub(crate) type Pushed = BTreeSet<(String, Option<String>)>;
+
 /// What all builds of a comparison have in common.
+#[derive(Clone)]
 pub(crate) struct Setup {
     /// The prefix of all image names of this run: registry, path and run.
     pub(crate) prefix: String,
@@ -56,7 +60,7 @@ pub(crate) struct Setup {
     /// Hidden, to try the command itself: both sides are built plain.
     pub(crate) plain_twice: bool,
     /// The names under which something may have been pushed, and the digests that were seen there.
-    pub(crate) pushed: Mutex<BTreeSet<(String, Option<String>)>>,
+    pub(crate) pushed: Arc<Mutex<Pushed>>,
 }
 
 /// How a build went.
@@ -151,7 +155,7 @@ mod tests {
             platform: None,
             plain_http: false,
             plain_twice: false,
-            pushed: Mutex::default(),
+            pushed: Arc::default(),
         };
         let service = Service { name: "api".into(), dir: "/s/api".into(), dockerfile: "Dockerfile".into() };
         let args = |side| -> Vec<String> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::build::Side;
-use super::gates::{Gate, saved};
+use super::gates::{Gate, saved, saved_bytes};
 use super::phases::Phase;
 use crate::decisions::Counts;
 use crate::trace::Breakdown;
@@ -42,6 +42,8 @@ pub(crate) struct Comparison {
     pub(crate) phases: Vec<PhaseRow>,
     /// All-cached builds.
     pub(crate) overhead: Option<Overhead>,
+    /// The cold round with passes left out, in the order asked for.
+    pub(crate) without: Vec<WithoutRow>,
     /// What was required, and what came out.
     pub(crate) gates: Vec<Gate>,
     /// Builds that failed.
@@ -184,10 +186,24 @@ pub(crate) struct PhaseSide {
 impl PhaseSide {
     /// The part of the new bytes that the other side saves, judged as the size gate judges it.
     pub(crate) fn saved_bytes(&self, other: &Self) -> f64 {
-        let stored = saved(self.new_bytes as f64, other.new_bytes as f64);
-        let without = |side: &Self| side.new_bytes.saturating_sub(side.new_leftover_bytes) as f64;
-        stored.min(saved(without(self), without(other)))
+        let bytes = |side: &Self| (side.new_bytes, side.new_leftover_bytes);
+        saved_bytes(bytes(self), bytes(other)).judged()
     }
+}
+
+/// The cold round once more, with passes left out on plinth's side.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct WithoutRow {
+    /// What was left out, as `PLINTH_WITHOUT` names it.
+    pub(crate) passes: String,
+    /// The services that were built on both sides.
+    pub(crate) services: usize,
+    /// These services on both sides; plain is the same round as elsewhere.
+    pub(crate) total: Pair<Total>,
+    /// The part of the seconds that is saved, by kind of work.
+    pub(crate) time_saved: TimeSaved,
+    /// How many of their steps were treated in which way.
+    pub(crate) steps: Counts,
 }
 
 /// The cost of the frontend when there is nothing to do: medians over all services and repetitions.

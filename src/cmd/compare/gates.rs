@@ -28,26 +28,49 @@ pub(crate) fn saved(before: f64, after: f64) -> f64 {
     if before > 0.0 { 1.0 - after / before } else { 0.0 }
 }
 
+/// The part of the bytes that is saved, reckoned twice.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SavedBytes {
+    /// Of all bytes that are stored.
+    pub(crate) stored: f64,
+    /// When what pip left behind by chance is left out of account on both sides.
+    pub(crate) without_leftovers: f64,
+}
+
+impl SavedBytes {
+    /// The smaller of the two: that plinth's images lack what pip leaves behind must not count as saved. Leaving it out
+    /// of account makes both sides smaller, which can make the same difference look larger.
+    pub(crate) fn judged(self) -> f64 {
+        self.stored.min(self.without_leftovers)
+    }
+}
+
+/// What the second saves of the first; each is all bytes, and those of them that pip left behind.
+pub(crate) fn saved_bytes(before: (u64, u64), after: (u64, u64)) -> SavedBytes {
+    let without = |(bytes, left): (u64, u64)| bytes.saturating_sub(left) as f64;
+    SavedBytes {
+        stored: saved(before.0 as f64, after.0 as f64),
+        without_leftovers: saved(without(before), without(after)),
+    }
+}
+
 /// Both gates. A master image that the policy names is part of what plinth's side costs.
-///
-/// That plinth's images lack what pip leaves behind must not count as saved. Leaving it out of account makes both
-/// sides smaller, which can make the same difference look larger; so the smaller of the two figures is judged.
 pub(crate) fn judge(total: &Pair<Total>, master: Option<&Master>, size: f64, time: f64) -> Vec<Gate> {
     let bytes = master.map_or(total.plinth.unique_bytes, |master| master.unique_bytes_with);
     let seconds = master.map_or(total.plinth.seconds, |master| master.seconds_with);
-    let without = |bytes: u64, side: &Total| bytes.saturating_sub(side.leftover_bytes) as f64;
-    let stored = saved(total.plain.unique_bytes as f64, bytes as f64);
-    let wanted = saved(without(total.plain.unique_bytes, &total.plain), without(bytes, &total.plinth));
+    let size_saved = saved_bytes(
+        (total.plain.unique_bytes, total.plain.leftover_bytes),
+        (bytes, total.plinth.leftover_bytes),
+    );
     let time_saved = saved(total.plain.seconds, seconds);
-    let size_saved = stored.min(wanted);
     vec![
         Gate {
             name: "size",
             required: size,
-            saved: size_saved,
-            saved_as_stored: Some(stored),
-            saved_without_leftovers: Some(wanted),
-            met: size_saved >= size,
+            saved: size_saved.judged(),
+            saved_as_stored: Some(size_saved.stored),
+            saved_without_leftovers: Some(size_saved.without_leftovers),
+            met: size_saved.judged() >= size,
         },
         Gate {
             name: "build time",

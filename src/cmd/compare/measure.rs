@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::build::{Built, Side};
+use super::build::{Built, Setup, Side};
 use super::figures::{FailureRow, Master, Measured, Overhead, Pair, PhaseRow, PhaseSide, ServiceRow, Total};
 use super::phases::Phase;
 use crate::decisions::Counts;
@@ -65,6 +65,25 @@ impl Rounds<'_> {
             .filter(|(digest, _)| !shared(digest))
             .map(|(&digest, &(side, service, phase))| (digest, side, service, phase))
             .collect()
+    }
+
+    /// [`Self::unshared_layers`], each with the name of an image that has it.
+    pub(crate) fn layers_to_scan(&self, setup: &Setup) -> BTreeMap<String, String> {
+        let layers = self.unshared_layers().into_iter();
+        layers
+            .map(|(digest, side, service, phase)| {
+                (digest.to_owned(), setup.image(side, &self.names[service], phase))
+            })
+            .collect()
+    }
+
+    /// Takes what is known of [`Self::unshared_layers`] from what is known of more layers.
+    pub(crate) fn know_leftovers(&mut self, known: &BTreeMap<String, u64>) {
+        let layers = self.unshared_layers();
+        self.left = layers
+            .iter()
+            .filter_map(|(digest, ..)| Some(((*digest).to_owned(), *known.get(*digest)?)))
+            .collect();
     }
 
     fn layers<'a>(&self, side: Side, rounds: &'a [Round]) -> BTreeMap<&'a str, (Side, usize, Phase)> {

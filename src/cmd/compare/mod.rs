@@ -11,6 +11,7 @@
 //! scan       the layers, streamed from the registry to be looked into
 //! figures    the document that comes of it
 //! measure    from what was built to its figures
+//! without    the cold round once more without some of the passes: what each is worth
 //! gates      what has to be saved
 //! render     the tables
 //! ```
@@ -26,10 +27,11 @@ mod render;
 mod run;
 mod scan;
 mod services;
+mod without;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use plinth_frontend::policy::Gates;
 
@@ -42,6 +44,7 @@ use crate::ui::{Progress, note};
 use figures::{Comparison, Pair, SCHEMA_VERSION, TimeSaved};
 use measure::Rounds;
 use run::{Builders, Plan};
+use without::Without;
 
 /// The arguments of `plinth compare`.
 #[derive(clap::Args)]
@@ -88,6 +91,9 @@ pub(crate) struct Args {
     /// Repeat the all-cached build of each service this often, the sides taking turns
     #[arg(long, value_name = "N", default_value_t = 0)]
     overhead: usize,
+    /// Build plinth's side once more, cold, without these passes, to see what they are worth (more than once)
+    #[arg(long, value_name = "PASS,…", conflicts_with = "plinth_addr")]
+    without: Vec<Without>,
     /// The configuration that the builders started here get a copy of
     #[arg(long, env = "PLINTH_BUILDKITD_CONFIG", value_name = "FILE")]
     buildkitd_config: Option<PathBuf>,
@@ -199,7 +205,7 @@ fn plan(args: &Args, policy: Option<&Policy>) -> Result<Plan, Failure> {
         platform: args.platform.clone(),
         plain_http: args.plain_http,
         plain_twice: args.plain_twice,
-        pushed: Mutex::default(),
+        pushed: Arc::default(),
     };
     let builders = match (&args.plain_addr, &args.plinth_addr) {
         (Some(plain), Some(plinth)) => Builders::Given(Pair { plain: plain.clone(), plinth: plinth.clone() }),
@@ -214,6 +220,7 @@ fn plan(args: &Args, policy: Option<&Policy>) -> Result<Plan, Failure> {
         jobs: args.jobs,
         requirement: args.requirement.clone(),
         repetitions: args.overhead,
+        without: args.without.clone(),
         platforms,
     })
 }
@@ -238,11 +245,25 @@ async fn compare(
         notes.push("given builders were used: that their caches were empty is not known".into());
     }
     let mut rounds = Rounds { names: &names, sides: ran.rounds, left: BTreeMap::new() };
-    let layers = rounds.unshared_layers().into_iter().map(|(digest, side, service, phase)| {
-        (digest.to_owned(), plan.setup.image(side, &names[service], phase))
-    });
-    rounds.left = scan::leftovers(layers.collect(), args.plain_http, progress).await?;
+    let mut without = without::rounds(&rounds, ran.without);
+    let mut layers = rounds.layers_to_scan(&plan.setup);
+    for (left_out, rounds) in &without {
+        layers.extend(rounds.layers_to_scan(&left_out.setup(&plan.setup)));
+    }
+    let left = scan::leftovers(layers, args.plain_http, progress).await?;
+    for rounds in without.iter_mut().map(|(_, rounds)| rounds).chain([&mut rounds]) {
+        rounds.know_leftovers(&left);
+    }
     let total = rounds.total();
+    let mut failures = rounds.failures();
+    for (left_out, rounds) in &without {
+        let ours = rounds.failures().into_iter().filter(|failure| failure.side == build::Side::Plinth);
+        let before = failures.len();
+        failures.extend(ours);
+        if failures.len() > before {
+            notes.push(format!("{} of the failures: without {left_out}", failures.len() - before));
+        }
+    }
     let master =
         (!masters.is_empty()).then(|| rounds.master(masters, &own, args.master_bytes, args.master_seconds));
     let wanted = policy.map_or_else(Gates::default, Policy::gates);
@@ -276,7 +297,8 @@ async fn compare(
         phases: rounds.phases(),
         overhead: measure::overhead(plan.repetitions, &ran.cached),
         gates,
-        failures: rounds.failures(),
+        failures,
+        without: without.iter().map(|(left_out, rounds)| left_out.row(rounds)).collect(),
         notes,
         total,
     })

@@ -2,9 +2,9 @@
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
-use super::figures::{Comparison, Master, PhaseRow, Total};
-use super::gates::Gate;
-use super::gates::saved;
+use super::figures::{Comparison, Master, Pair, PhaseRow, Total};
+use super::gates::{Gate, saved, saved_bytes};
+use crate::decisions::Counts;
 
 /// The width that the tables keep to.
 const WIDTH: u16 = 100;
@@ -20,6 +20,9 @@ pub(crate) fn render(comparison: &Comparison) -> String {
     }
     if comparison.phases.len() > 1 {
         parts.push(phases(&comparison.phases));
+    }
+    if !comparison.without.is_empty() {
+        parts.push(without(comparison));
     }
     if let Some(overhead) = &comparison.overhead {
         parts.push(format!(
@@ -150,6 +153,37 @@ fn phases(rows: &[PhaseRow]) -> String {
     text(table)
 }
 
+/// What is saved with all passes, and with some of them left out.
+fn without(comparison: &Comparison) -> String {
+    let mut table = table(&["cold", "seconds", "saved", "pip", "apt", "MB", "saved", "done"]);
+    let side = |side: &Total| {
+        (seconds(side.seconds), seconds(side.work.pip), seconds(side.work.apt), mb(side.unique_bytes))
+    };
+    let (all, pip, apt, bytes) = side(&comparison.total.plain);
+    let none = String::new;
+    table.add_row(cells(["plain".into(), all, none(), pip, apt, bytes, none(), none()]));
+    let mut row = |name: String, total: &Pair<Total>, steps: Counts| {
+        let (all, pip, apt, bytes) = side(&total.plinth);
+        let stored = |side: &Total| (side.unique_bytes, side.leftover_bytes);
+        table.add_row(cells([
+            name,
+            all,
+            percent(saved(total.plain.seconds, total.plinth.seconds)),
+            pip,
+            apt,
+            bytes,
+            percent(saved_bytes(stored(&total.plain), stored(&total.plinth)).judged()),
+            steps.to_string(),
+        ]));
+    };
+    let steps = comparison.services.iter().filter_map(|service| service.steps).sum();
+    row("through plinth".into(), &comparison.total, steps);
+    for left_out in &comparison.without {
+        row(format!("without {}", left_out.passes), &left_out.total, left_out.steps);
+    }
+    text(table)
+}
+
 fn master(master: &Master, plain: &Total) -> String {
     let size = |bytes: u64| {
         format!("{} MB ({} saved)", mb(bytes), percent(saved(plain.unique_bytes as f64, bytes as f64)))
@@ -230,7 +264,7 @@ fn shortened(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::figures::{SCHEMA_VERSION, TimeSaved};
+    use super::super::figures::{SCHEMA_VERSION, TimeSaved, WithoutRow};
     use super::super::gates::judge;
     use super::super::measure::{self, tests as sample};
     use super::*;
@@ -274,6 +308,7 @@ mod tests {
             master: Some(master),
             phases: rounds.phases(),
             overhead: measure::overhead(1, &[(0.25, 0.4)]),
+            without: vec![],
             failures: rounds.failures(),
             notes: vec!["a note".into()],
         }
@@ -284,6 +319,30 @@ mod tests {
         let names = sample::names();
         let text = render(&comparison(&names));
         assert_eq!(text, EXPECTED.trim_start_matches('\n'));
+    }
+
+    #[test]
+    fn passes_left_out_are_a_table_of_their_own() {
+        let names = sample::names();
+        let mut comparison = comparison(&names);
+        let mut total = comparison.total.clone();
+        total.plinth.seconds = 35.0;
+        total.plinth.unique_bytes = 181_500_000;
+        comparison.without.push(WithoutRow {
+            passes: "base,apt".into(),
+            services: 2,
+            time_saved: TimeSaved::of(&total),
+            total,
+            steps: Counts { assembled: 3, ..Counts::default() },
+        });
+        let text = render(&comparison);
+        let expected = "
+cold              seconds   saved   pip   apt     MB   saved      done
+plain                70.0          40.0  10.0  242.0
+through plinth       14.0  80.0 %   2.0   0.0  111.0  51.3 %  1b 2a 1w
+without base,apt     35.0  50.0 %   2.0   0.0  181.5  19.9 %        3a
+";
+        assert!(text.contains(expected), "{text}");
     }
 
     #[test]

@@ -12,12 +12,14 @@ use super::figures::Pair;
 use super::measure::Round;
 use super::phases::{Phase, Workspace};
 use super::services::Service;
+use super::without::Without;
 use crate::buildctl::Buildctl;
 use crate::failure::{During as _, Failure};
 use crate::registry::{Image, Platform, Source};
 use crate::ui::Progress;
 
 /// How the sides get their builders.
+#[derive(Clone)]
 pub(crate) enum Builders {
     /// Start one for each side; the configuration to copy, if there is one.
     Own(Option<PathBuf>),
@@ -26,6 +28,7 @@ pub(crate) enum Builders {
 }
 
 /// What to run.
+#[derive(Clone)]
 pub(crate) struct Plan {
     /// What the builds have in common.
     pub(crate) setup: Arc<Setup>,
@@ -43,6 +46,8 @@ pub(crate) struct Plan {
     pub(crate) requirement: String,
     /// Repetitions of the all-cached build.
     pub(crate) repetitions: usize,
+    /// Which passes to leave out, in further cold rounds of plinth's side.
+    pub(crate) without: Vec<Without>,
     /// The platforms that are built; the layers and labels of the first are shown.
     pub(crate) platforms: Vec<Platform>,
 }
@@ -53,6 +58,8 @@ pub(crate) struct Ran {
     pub(crate) rounds: Pair<Vec<Round>>,
     /// Pairs of seconds of all-cached builds, plain and plinth.
     pub(crate) cached: Vec<(f64, f64)>,
+    /// The cold rounds of plinth's side with passes left out.
+    pub(crate) without: Vec<(Without, Round)>,
     /// What a reader has to know.
     pub(crate) notes: Vec<String>,
 }
@@ -86,8 +93,21 @@ impl Plan {
             let services: Vec<usize> = built.iter().copied().filter(good).collect();
             cached = self.overhead(idle, &running, &services, progress).await?;
         }
+        // What is left to do has the machine for itself.
+        drop((idle, running));
+        let mut without = Vec::new();
+        for left_out in &self.without {
+            progress.say(&format!("once more, without {left_out}"));
+            let plan = Self {
+                setup: Arc::new(left_out.setup(&self.setup)),
+                phases: vec![Phase::Cold],
+                ..self.clone()
+            };
+            let (rounds, _) = plan.side(Side::Plinth, &built, progress, &mut notes).await?;
+            without.extend(rounds.into_iter().map(|round| (left_out.clone(), round)));
+        }
         notes.dedup();
-        Ok(Ran { rounds, cached, notes })
+        Ok(Ran { rounds, cached, without, notes })
     }
 
     async fn side(
