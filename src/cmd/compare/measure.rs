@@ -67,14 +67,14 @@ impl Rounds<'_> {
             .collect()
     }
 
-    /// [`Self::unshared_layers`], each with the name of an image that has it.
-    pub(crate) fn layers_to_scan(&self, setup: &Setup) -> BTreeMap<String, String> {
-        let layers = self.unshared_layers().into_iter();
-        layers
-            .map(|(digest, side, service, phase)| {
-                (digest.to_owned(), setup.image(side, &self.names[service], phase))
-            })
-            .collect()
+    /// [`Self::unshared_layers`], each with the name of an image that has it: of the two setups by which the sides were
+    /// built.
+    pub(crate) fn layers_to_scan(&self, setups: Pair<&Setup>) -> BTreeMap<String, String> {
+        let image = |(digest, side, service, phase): (&str, Side, usize, Phase)| {
+            let setup = if side == Side::Plain { setups.plain } else { setups.plinth };
+            (digest.to_owned(), setup.image(side, &self.names[service], phase))
+        };
+        self.unshared_layers().into_iter().map(image).collect()
     }
 
     /// Takes what is known of [`Self::unshared_layers`] from what is known of more layers.

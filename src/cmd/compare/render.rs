@@ -1,13 +1,10 @@
 //! The comparison as tables for people, at most 100 columns wide.
 
-use comfy_table::{Cell, CellAlignment, Table, presets};
-
 use super::figures::{Comparison, Master, Pair, PhaseRow, Total};
 use super::gates::{Gate, saved, saved_bytes};
 use crate::decisions::Counts;
+use crate::table::{cells, table, text};
 
-/// The width that the tables keep to.
-const WIDTH: u16 = 100;
 /// The longest service name shown in full.
 const NAME: usize = 21;
 
@@ -209,29 +206,6 @@ fn master(master: &Master, plain: &Total) -> String {
         lines.push("  time of their own build not counted (give it with --master-seconds)".into());
     }
     lines.join("\n")
-}
-
-fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_width(WIDTH);
-    table.set_header(cells(header.iter().map(|name| (*name).to_owned())));
-    table
-}
-
-/// Without a margin on the left, and without blanks at the end of a line.
-fn text(mut table: Table) -> String {
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
-}
-
-/// The first left, the others right.
-fn cells(texts: impl IntoIterator<Item = String>) -> Vec<Cell> {
-    let align = |(n, text)| {
-        Cell::new(text).set_alignment(if n == 0 { CellAlignment::Left } else { CellAlignment::Right })
-    };
-    texts.into_iter().enumerate().map(align).collect()
 }
 
 fn arrow(before: impl ToString, after: impl ToString) -> String {

@@ -67,6 +67,9 @@ pub(crate) fn rounds<'a>(all: &Rounds<'a>, without: Vec<(Without, Round)>) -> Ve
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
     use super::super::measure::tests as sample;
     use super::*;
 
@@ -75,6 +78,31 @@ mod tests {
         assert_eq!("base,apt".parse::<Without>().unwrap().to_string(), "base,apt");
         assert!("".parse::<Without>().unwrap_err().contains("names no pass"));
         assert!("bases".parse::<Without>().unwrap_err().contains("what can be left out is: base"));
+    }
+
+    #[test]
+    fn layers_are_read_from_the_images_that_were_pushed() {
+        let names = sample::names();
+        let all = sample::rounds(&names);
+        let again = all.sides.plinth[0].clone();
+        let (left_out, rounds) = rounds(&all, vec![(Without("base,apt".into()), again)]).remove(0);
+        let setup = Setup {
+            prefix: "r/x".into(),
+            frontend: String::new(),
+            policy: vec![],
+            build_args: vec![],
+            targets: BTreeMap::new(),
+            compression: None,
+            platform: None,
+            plain_http: false,
+            plain_twice: false,
+            pushed: Arc::default(),
+        };
+        let own = left_out.setup(&setup);
+        assert_eq!(own.build_args, ["PLINTH_WITHOUT=base,apt"]);
+        let images = rounds.layers_to_scan(Pair { plain: &setup, plinth: &own });
+        assert_eq!(images["a"], "r/x/plain/api:cold");
+        assert_eq!(images["w"], "r/x/without-base-apt/plinth/api:cold");
     }
 
     #[test]
