@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::cmd::{compare, explain, report};
+use crate::cmd::{bake, compare, explain, plan, report, scan};
 use crate::failure::Failure;
 
 /// One master base image and one shared set of package layers under a whole fleet of container builds
@@ -25,6 +25,12 @@ enum Command {
     Explain(explain::Args),
     /// Build services plain and through plinth, each from an empty cache, and measure both
     Compare(Box<compare::Args>),
+    /// Read a fleet: its Dockerfiles, contexts, requirements, version conflicts; nothing is run
+    Scan(scan::Args),
+    /// Choose one version per package for a fleet: writes plinth.lock and constraints.txt
+    Plan(plan::Args),
+    /// Write what turns plinth on for a whole fleet, for docker buildx bake or compose
+    Bake(bake::Args),
     /// Show what plinth did to an image that is already built
     Report(report::Args),
     /// What BuildKit runs for each build (started by BuildKit, not by hand)
@@ -61,6 +67,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Compare(args) => compare::run(*args),
         Command::Report(args) => report::run(&args),
+        Command::Plan(args) => plan::run(&args),
+        Command::Bake(args) => bake::run(&args),
+        Command::Scan(args) => scan::run(&args),
         Command::Frontend => return crate::cmd::frontend::run(),
         Command::Step { rest } => return crate::cmd::step::run(rest.into_iter().map(Into::into).collect()),
     };

@@ -110,6 +110,7 @@ mod tests {
             shared: vec!["x 1".into()],
             tail: 0,
             outputs: vec![],
+            outside_lock: None,
             runs: vec![],
         };
         let as_written = |why: &str| Treatment::AsWritten { reason: why.into() };

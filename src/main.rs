@@ -18,6 +18,8 @@ mod policy;
 #[cfg(feature = "cli")]
 mod registry;
 #[cfg(feature = "cli")]
+mod table;
+#[cfg(feature = "cli")]
 mod trace;
 #[cfg(feature = "cli")]
 mod ui;

@@ -57,6 +57,11 @@ impl Policy {
         self.document.gates
     }
 
+    /// What it says.
+    pub(crate) fn document(&self) -> &Document {
+        &self.document
+    }
+
     /// The master images that it names.
     pub(crate) fn masters(&self) -> Vec<String> {
         let mut images: Vec<String> = self.document.bases.iter().map(|base| base.image.to_string()).collect();

@@ -95,6 +95,9 @@ async fn build(cx: &Context) -> Result<gateway::Result, BuildError> {
     );
     // A mistake in the Dockerfile is shown as if plinth weren't there, whatever else is wrong.
     let (mut result, policy) = (result?, policy?);
+    if let Some(lock) = policy.as_ref().and_then(|found| found.lock.clone()) {
+        cx.set_lock(lock);
+    }
 
     let changes = match images(&result) {
         Ok(images) => changes(cx, policy.as_ref(), images, &result, explain).await,

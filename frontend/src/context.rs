@@ -1,6 +1,7 @@
 //! What every pass needs: the connection, the request, the tool, and what was found out so far.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use plinth_layers::facts::Facts;
 use plinth_layers::steps::mounts;
@@ -35,6 +36,8 @@ pub struct Context {
     images: Mutex<HashMap<(String, String, String), ResolvedImage>>,
     /// Facts read so far, by the digest of the image's source op.
     facts: Mutex<HashMap<plinth_proto::Digest, Facts>>,
+    /// The text of the fleet's lock.
+    lock: OnceLock<String>,
 }
 
 impl Context {
@@ -47,7 +50,20 @@ impl Context {
             own_image: std::fs::read(OWN_IMAGE).ok(),
             images: Mutex::default(),
             facts: Mutex::default(),
+            lock: OnceLock::new(),
         }
+    }
+
+    /// The text of the fleet's lock, if the policy comes with one.
+    #[must_use]
+    pub fn lock(&self) -> Option<&str> {
+        self.lock.get().map(String::as_str)
+    }
+
+    /// Takes the fleet's lock into account from here on.
+    pub fn set_lock(&self, text: String) {
+        // A build has one policy, and so one lock.
+        let _ = self.lock.set(text);
     }
 
     /// The frontend image as a tool of this graph.

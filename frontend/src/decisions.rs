@@ -32,14 +32,17 @@ pub fn platform(id: &str, decisions: &Decisions, steps: &[Step]) -> report::Plat
     });
     let steps = steps.iter().filter_map(|step| {
         let treatment = match &step.treatment {
-            Treatment::Assembled { alone, tail, outputs, runs, layers, .. } => report::Treatment::Assembled {
-                distributions: count(alone.len() + tail.len()),
-                layers: count(*layers),
-                shared: alone.clone(),
-                tail: count(tail.len()),
-                outputs: outputs.clone(),
-                runs: runs.clone(),
-            },
+            Treatment::Assembled { alone, tail, outputs, outside, runs, layers, .. } => {
+                report::Treatment::Assembled {
+                    distributions: count(alone.len() + tail.len()),
+                    layers: count(*layers),
+                    shared: alone.clone(),
+                    tail: count(tail.len()),
+                    outputs: outputs.clone(),
+                    outside_lock: outside.clone(),
+                    runs: runs.clone(),
+                }
+            }
             Treatment::Carried { alone, layers } => {
                 report::Treatment::Carried { layers: count(*layers), shared: alone.clone() }
             }

@@ -5,14 +5,15 @@
 //! 3. `plinth.toml` at the root of the build context,
 //! 4. `/plinth.toml` of the frontend image (an organisation's own `FROM plinth` image).
 //!
-//! No policy is fine: then no base is substituted.
+//! No policy is fine: then no base is substituted. A `plinth.lock` in the same place as the policy comes along with it.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use plinth_layers::lock::{self, Lock};
 use plinth_proto::{Digest, canonical, pb};
 
-use crate::bridge::Bridge;
+use crate::bridge::{Bridge, Ref};
 use crate::error::BuildError;
 use crate::exec::CUSTOM_NAME;
 use crate::policy::Policy;
@@ -22,8 +23,12 @@ use crate::request::Request;
 const FILE: &str = "plinth.toml";
 /// Where an organisation's frontend image has it.
 const BAKED: &str = "/plinth.toml";
+/// Where it has the lock.
+const BAKED_LOCK: &str = "/plinth.lock";
 /// A policy is written by people.
 const LIMIT: u64 = 1 << 20;
+/// A lock is part of each request to BuildKit, of which none may have more than 16 MiB.
+const LOCK_LIMIT: u64 = 4 << 20;
 
 /// A policy with its text, so that errors can show the line.
 pub struct Found {
@@ -33,6 +38,8 @@ pub struct Found {
     pub name: String,
     /// Its text.
     pub text: String,
+    /// The text of the fleet's lock, if there is one.
+    pub lock: Option<String>,
 }
 
 /// Finds and reads the policy of a build.
@@ -46,12 +53,14 @@ pub async fn find(
 ) -> Result<Option<Found>, BuildError> {
     if let Some(context) = request.opt("context:plinth") {
         let definition = named(context, request, inputs)?;
-        let text = read(bridge, definition, FILE).await?.ok_or_else(|| {
+        let solved = bridge.solve_definition(definition, false).await?;
+        let text = bridge.read_optional(&solved, FILE, LIMIT).await?.ok_or_else(|| {
             BuildError::invalid(format!(
                 "the named context `plinth` ({context}) holds no {FILE}; put one at its root"
             ))
         })?;
-        return parse(text, format!("{FILE} (named context)")).map(Some);
+        let lock = read_lock(bridge, &solved, FILE).await?;
+        return parse(text, format!("{FILE} (named context)"), lock).map(Some);
     }
     let beside = beside_dockerfile(request);
     // A remote context is not read here: its Dockerfile, and what lies beside it, are upstream's to fetch.
@@ -68,23 +77,48 @@ pub async fn find(
             let Ok(solved) = bridge.solve_definition(definition, false).await else { continue };
             if bridge.has(&solved, &path).await.unwrap_or(false) {
                 let text = bridge.read_file(&solved, &path, LIMIT).await?;
-                return parse(text, path).map(Some);
+                let lock = read_lock(bridge, &solved, &path).await?;
+                return parse(text, path, lock).map(Some);
             }
         }
     }
     match std::fs::read(BAKED) {
-        Ok(text) => parse(text, format!("{BAKED} of the frontend image")).map(Some),
+        Ok(text) => {
+            let lock = std::fs::read(BAKED_LOCK).ok();
+            parse(text, format!("{BAKED} of the frontend image"), lock).map(Some)
+        }
         Err(_) => Ok(None),
     }
 }
 
-fn parse(text: Vec<u8>, name: String) -> Result<Found, BuildError> {
+/// The lock beside a policy.
+async fn read_lock(bridge: &Bridge, solved: &Ref, policy: &str) -> Result<Option<Vec<u8>>, BuildError> {
+    bridge.read_optional(solved, &lock_of(policy), LOCK_LIMIT).await
+}
+
+/// The path of the lock beside the policy at a path.
+fn lock_of(policy: &str) -> String {
+    match policy.rsplit_once('/') {
+        Some((directory, _)) => format!("{directory}/{}", lock::FILE),
+        None => lock::FILE.to_owned(),
+    }
+}
+
+/// A lock that can't be used stops the build, as a policy does: without it, other versions would be built.
+fn check_lock(bytes: Vec<u8>) -> Result<String, BuildError> {
+    let wrong = |why: &str| BuildError::invalid(format!("{} beside the policy: {why}", lock::FILE));
+    let text = String::from_utf8(bytes).map_err(|_| wrong("it is no UTF-8 text"))?;
+    Lock::parse(&text).map_err(|error| wrong(&error.to_string()))?;
+    Ok(text)
+}
+
+fn parse(text: Vec<u8>, name: String, lock: Option<Vec<u8>>) -> Result<Found, BuildError> {
     let text = String::from_utf8(text).map_err(|e| {
         let line = 1 + e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count();
         BuildError::invalid(format!("{name}:{line}: the policy is no UTF-8 text"))
     })?;
     match Policy::parse(&text, &name) {
-        Ok(policy) => Ok(Found { policy, name, text }),
+        Ok(policy) => Ok(Found { policy, name, text, lock: lock.map(check_lock).transpose()? }),
         Err(error) => {
             let line = error.position.line.max(1);
             Err(BuildError::invalid(error.to_string()).at(&name, text.as_bytes(), line..=line))
@@ -132,13 +166,13 @@ fn named(context: &str, request: &Request, inputs: &BTreeMap<String, Bytes>) -> 
     }
 }
 
-/// One file of a directory that the client shares.
+/// A policy, and the lock beside it, in a directory that the client shares.
 fn local_definition(request: &Request, name: &str, path: &str) -> Result<Bytes, BuildError> {
     let session = request.opt(&format!("local-sessionid:{name}")).unwrap_or(&request.session);
     let json = |list: &[&str]| serde_json::to_string(list).unwrap_or_default();
     let attrs = [
         ("local.session".to_owned(), session.to_owned()),
-        ("local.followpaths".to_owned(), json(&[path])),
+        ("local.followpaths".to_owned(), json(&[path, &lock_of(path)])),
         // Shares no transfer state with the other loads of this directory: they ask for other files.
         ("local.sharedkeyhint".to_owned(), format!("{name}-{FILE}")),
         ("local.differ".to_owned(), "none".to_owned()),
@@ -165,9 +199,4 @@ fn definition(source: pb::SourceOp, name: String) -> Result<Bytes, BuildError> {
     let metadata = [(digest, metadata), (Digest::of(&terminal).to_string(), pb::OpMetadata::default())];
     let definition = pb::Definition { def: vec![op, terminal], metadata: metadata.into(), source: None };
     canonical::encode(&definition).map_err(broken)
-}
-
-async fn read(bridge: &Bridge, definition: Bytes, path: &str) -> Result<Option<Vec<u8>>, BuildError> {
-    let solved = bridge.solve_definition(definition, false).await?;
-    bridge.read_optional(&solved, path, LIMIT).await
 }

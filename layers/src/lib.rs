@@ -14,6 +14,7 @@
 //! facts         what a root file system is: OS, libc, interpreters
 //! described     an interpreter, as it describes itself
 //! said          what an installer says, fit to be shown again
+//! lock          the versions of a planned fleet
 //! resolution    what a step installs: the document those programs exchange
 //! script/       a shell script of installs, walked in the state that it runs in
 //! ```
@@ -22,6 +23,7 @@ pub mod apt;
 mod described;
 pub mod facts;
 pub mod install;
+pub mod lock;
 pub mod pip;
 pub mod resolution;
 mod said;

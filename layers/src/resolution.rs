@@ -84,6 +84,28 @@ pub struct Plan {
     /// Options that say where the wheels are, for those that are fetched by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fetch_with: Vec<String>,
+    /// Whether its versions are those of the fleet's lock; none if there is no lock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locked: Option<Locked>,
+}
+
+/// Whether a fleet's lock has versions for an install.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Locked {
+    /// All that it installs is of the lock.
+    Covered,
+    /// It is resolved as without a lock.
+    Outside {
+        /// Why. One clause without its full stop.
+        reason: String,
+    },
+}
+
+impl Locked {
+    pub(crate) fn outside(reason: &str) -> Self {
+        Self::Outside { reason: reason.to_owned() }
+    }
 }
 
 impl Plan {

@@ -110,7 +110,14 @@ impl World {
             ("VIRTUAL_ENV", self.site.venv.display().to_string()),
         ];
         let env = env.map(|(name, value)| (name.to_owned(), value)).to_vec();
-        Context { argv: self.argv(arguments), env, cwd: self.app(), outputs: Vec::new(), secrets: None }
+        Context {
+            argv: self.argv(arguments),
+            env,
+            cwd: self.app(),
+            outputs: Vec::new(),
+            secrets: None,
+            lock: None,
+        }
     }
 
     fn plan(&self, arguments: &[&str]) -> Plan {

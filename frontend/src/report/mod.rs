@@ -126,6 +126,9 @@ pub enum Treatment {
         /// Files that the shell makes of what the installer prints: an unquoted `>=` is a redirection.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         outputs: Vec<String>,
+        /// Why its versions aren't those of the fleet's lock, if there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        outside_lock: Option<String>,
         /// What it runs beside the installs, by itself and as it is written.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         runs: Vec<String>,
@@ -300,10 +303,10 @@ impl Platform {
         for step in &mut self.steps {
             step.command = shown(&step.command);
             match &mut step.treatment {
-                Treatment::Assembled { shared, outputs, runs, .. } => {
+                Treatment::Assembled { shared, outputs, outside_lock, runs, .. } => {
                     shared.sort();
                     shared.dedup();
-                    outputs.iter_mut().chain(runs).for_each(|text| *text = shown(text));
+                    outputs.iter_mut().chain(runs).chain(outside_lock).for_each(|text| *text = shown(text));
                 }
                 Treatment::Carried { shared, .. } => shared.sort(),
                 Treatment::Split { shared, reason, .. } => {

@@ -30,6 +30,9 @@ enum Command {
         /// Only these services, by name or directory name
         #[arg(long, num_args = 1..)]
         only: Vec<String>,
+        /// So many services: the set again and again, below copy-1, copy-2, …
+        #[arg(long, value_name = "N")]
+        count: Option<usize>,
         /// Put this registry (and path) in front of every base image
         #[arg(long)]
         registry: Option<String>,
@@ -81,10 +84,16 @@ fn main() -> Result<()> {
     let fleet = Fleet::load().context("the facts are damaged")?;
     let mut stdout = std::io::stdout().lock();
     match Args::parse().command {
-        Command::Generate { out, set, only, registry, base, as_found, without_apt } => {
+        Command::Generate { out, set, only, count, registry, base, as_found, without_apt } => {
             let images = Images { registry, instead: base };
             let changes = Changes { as_found, without_apt };
-            for service in select(&fleet, set.into(), &only)? {
+            let services = select(&fleet, set.into(), &only)?;
+            for number in 0..count.unwrap_or(services.len()) {
+                let Some(service) = services.get(number % services.len().max(1)) else { break };
+                let out = match number / services.len() {
+                    0 => out.clone(),
+                    copy => out.join(format!("copy-{copy}")),
+                };
                 let dir = generate::write(&out, &fleet, service, &images, &changes)?;
                 writeln!(stdout, "{}", dir.display())?;
             }

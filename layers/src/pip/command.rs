@@ -296,6 +296,22 @@ fn has_scheme(value: &str) -> bool {
     value.split_once(':').is_some_and(|(scheme, _)| matches!(&*scheme.to_ascii_lowercase(), "http" | "https"))
 }
 
+/// The installer that a program is, and what it is given behind its name and `-m pip`, or `pip`.
+pub(super) fn tool_of(argv: &[String]) -> Option<(Tool, &[String])> {
+    let (program, rest) = argv.split_first()?;
+    let name = program.rsplit('/').next()?;
+    if is_versioned(name, "pip") {
+        return Some((Tool::Pip, rest));
+    }
+    if is_versioned(name, "python") {
+        let at = rest.iter().position(|argument| !matches!(argument.as_str(), "-u" | "-B"))?;
+        let [m, pip, arguments @ ..] = &rest[at..] else { return None };
+        return (m == "-m" && pip == "pip").then_some((Tool::Pip, arguments));
+    }
+    let [pip, arguments @ ..] = rest else { return None };
+    (name == "uv" && pip == "pip").then_some((Tool::Uv, arguments))
+}
+
 /// The last part of an absolute path, or the name itself; a relative path depends on the working directory.
 fn base_name(program: &str) -> Result<&str, NotUnderstood> {
     match program.rsplit_once('/') {

@@ -5,22 +5,26 @@
 //! runs as written.
 
 mod activate;
+mod asked;
 mod command;
 mod env;
 mod launcher;
+mod named;
 mod options;
 mod report;
 mod requirement;
 mod requirements;
 
 pub(crate) use activate::{STEERING, environment_of, is_activation};
+pub use asked::Asked;
 pub use command::{CacheDir, PipCommand, Program, Target, Tool};
 pub use env::{check_environment, network_variables};
 pub use launcher::{Launcher, find_launcher};
+pub use named::{Named, normalized};
 pub use options::{Effect, OptionSpec};
 pub use report::{Report, ReportItem};
 pub use requirement::{check_requirement, names_local_wheel};
-pub use requirements::{Files, FoundOptions, LocalFiles, read_requirements};
+pub use requirements::{Files, FoundOptions, LocalFiles, read_requirements, requirement_lines};
 
 /// The step is left as written, and this is why.
 ///

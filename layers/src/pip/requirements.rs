@@ -114,7 +114,7 @@ impl Reader<'_> {
         }
         let text = decode(&bytes)?;
         self.stack.push(path.to_owned());
-        for line in logical_lines(&text) {
+        for (_, line) in requirement_lines(&text) {
             self.lines += 1;
             if self.lines > MAX_LINES {
                 return Err(NotUnderstood::new("too many lines of requirements"));
@@ -296,26 +296,28 @@ fn decode(bytes: &[u8]) -> Result<String, NotUnderstood> {
     Ok(text)
 }
 
-/// Lines as pip sees them: continuations joined, comments and blank lines dropped, trimmed.
-fn logical_lines(text: &str) -> Vec<String> {
+/// Lines as pip sees them: continuations joined, comments and blank lines dropped, trimmed. Each with the number of the
+/// line in which it begins, counted from 1.
+pub fn requirement_lines(text: &str) -> Vec<(usize, String)> {
     let mut lines = Vec::new();
-    let mut open: Option<String> = None;
-    for line in split_lines(text) {
+    let mut open: Option<(usize, String)> = None;
+    for (number, line) in (1..).zip(split_lines(text)) {
         let comment = line.trim_start().starts_with('#');
         if line.ends_with('\\') && !comment {
-            open.get_or_insert_default().push_str(line.trim_matches('\\'));
+            open.get_or_insert((number, String::new())).1.push_str(line.trim_matches('\\'));
             continue;
         }
-        let mut joined = open.take().unwrap_or_default();
+        let (number, mut joined) = open.take().unwrap_or((number, String::new()));
         if comment {
             // So that the comment is seen as one when it follows a continuation.
             joined.push(' ');
         }
         joined.push_str(line);
-        lines.push(joined);
+        lines.push((number, joined));
     }
     lines.extend(open);
-    lines.iter().map(|line| without_comment(line).trim().to_owned()).filter(|line| !line.is_empty()).collect()
+    let trimmed = lines.iter().map(|(number, line)| (*number, without_comment(line).trim().to_owned()));
+    trimmed.filter(|(_, line)| !line.is_empty()).collect()
 }
 
 /// Splits where Python's `str.splitlines` does.

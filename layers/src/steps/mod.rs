@@ -43,6 +43,8 @@ pub mod mounts {
     pub const OUT: &str = "/.plinth/out";
     /// What `payload` says of its tree.
     pub const META: &str = "/.plinth/meta";
+    /// The directory with the fleet's lock, for `resolve`.
+    pub const LOCK: &str = "/.plinth/lock";
     /// The directory with the resolution, for steps that read it.
     pub const RESOLUTION: &str = "/.plinth/resolution";
     /// `N/` for each distribution of the plan: what `payload` said of it.

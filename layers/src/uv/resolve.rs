@@ -124,6 +124,7 @@ pub fn plan(
         satisfied: Vec::new(),
         left: lock.into_iter().collect(),
         fetch_with: Vec::new(),
+        locked: None,
     })
 }
 

@@ -123,6 +123,7 @@ impl Venv {
             cwd: self.app(),
             outputs: Vec::new(),
             secrets: None,
+            lock: None,
         }
     }
 

@@ -283,6 +283,7 @@ impl Site {
             satisfied: Vec::new(),
             left: Vec::new(),
             fetch_with: Vec::new(),
+            locked: None,
         }
     }
 

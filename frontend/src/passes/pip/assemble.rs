@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use plinth_layers::facts::Facts;
 use plinth_layers::pip::network_variables;
-use plinth_layers::resolution::Plan;
+use plinth_layers::resolution::{Locked, Plan};
 use plinth_proto::graph::{Edge, OpId, Rewrite};
 
 use super::answers::{Base, Found, base, check, resolve, sizes};
@@ -45,7 +45,8 @@ pub(super) async fn run(
     let mut base = base(cx, rewrite, &tool, before, originals).await?;
     base.evidence.extend(below(rewrite, before, asked));
     let name = described(rewrite.graph(), step, CUSTOM_NAME).unwrap_or_else(|| "[plinth] install".to_owned());
-    let part = Part { step, candidate, inputs: &inputs, origin: &origin, name: &name };
+    let lock = cx.lock().map(|text| ops::lock(rewrite, text)).transpose()?;
+    let part = Part { step, candidate, inputs: &inputs, lock, origin: &origin, name: &name };
     let mut made = Made::default();
     let Some(text) = &candidate.parts.before else {
         let (edge, installs) = part.installs(cx, rewrite, &tool, &base, before, &mut made).await?;
@@ -78,6 +79,7 @@ struct Part<'a> {
     step: OpId,
     candidate: &'a Candidate,
     inputs: &'a [Edge],
+    lock: Option<Edge>,
     origin: &'a Origin,
     /// The step's.
     name: &'a str,
@@ -99,7 +101,8 @@ impl Part<'_> {
         let mut so_far = Found::default();
         loop {
             let origin = self.origin.clone();
-            let mut site = Site { tool, candidate: self.candidate, inputs: self.inputs, before, origin };
+            let (candidate, inputs, lock) = (self.candidate, self.inputs, self.lock);
+            let mut site = Site { tool, candidate, inputs, before, lock, origin };
             match install(cx, rewrite, &mut site, base, &so_far, self.name).await? {
                 Came::ToAnInstall(after, next, found) => {
                     before = after;
@@ -225,7 +228,8 @@ async fn attempt(
     }
     if plan.install.is_empty() {
         // Nothing to install and nothing to remove: the state before is the state after.
-        return Ok(Came::ToAnInstall(site.before, Box::default(), found));
+        let made = Made { outside: outside(&plan), ..Made::default() };
+        return Ok(Came::ToAnInstall(site.before, Box::new(made), found));
     }
 
     // What is a file of the state before is nothing that the daemon could fetch.
@@ -271,7 +275,8 @@ async fn attempt(
     let edge = ops::merge(rewrite, merged, name.to_owned(), &site.origin)?;
     let (alone, tail) = (alone.iter().map(title).collect(), tail.iter().map(title).collect());
     let outputs = outputs(site.candidate, &plan);
-    let made = Made { notes, alone, tail, removed, outputs, payloads: layers, ..Made::default() };
+    let outside = outside(&plan);
+    let made = Made { notes, alone, tail, removed, outputs, outside, payloads: layers, ..Made::default() };
     Ok(Came::ToAnInstall(edge, Box::new(made), found))
 }
 
@@ -350,6 +355,14 @@ fn mount_over<'a>(candidate: &'a Candidate, plan: &Plan) -> Option<&'a str> {
     };
     let mut mounts = candidate.exec.mounts.iter().enumerate().filter(|(at, _)| *at != candidate.root);
     mounts.find(|(_, mount)| covers(&mount.dest)).map(|(_, mount)| mount.dest.as_str())
+}
+
+/// Why the versions of an install aren't those of the fleet's lock, if there is one.
+fn outside(plan: &Plan) -> Option<String> {
+    match &plan.locked {
+        Some(Locked::Outside { reason }) => Some(reason.clone()),
+        Some(Locked::Covered) | None => None,
+    }
 }
 
 /// Of the files that a plan leaves, those that the shell makes of what the installer prints.

@@ -40,6 +40,8 @@ pub(super) struct Made {
     pub(super) removed: Vec<String>,
     /// Files that the shell makes of what installers print.
     pub(super) outputs: Vec<String>,
+    /// Why an install has no versions of the fleet's lock: the first reason.
+    pub(super) outside: Option<String>,
     /// The payloads that are a layer of their own.
     pub(super) payloads: Vec<(Payload, Known)>,
     /// What ran by itself.
@@ -54,6 +56,7 @@ impl Made {
         self.tail.extend(next.tail);
         self.removed.extend(next.removed);
         self.outputs.extend(next.outputs);
+        self.outside = self.outside.take().or(next.outside);
         self.payloads.extend(next.payloads);
         self.runs.extend(next.runs);
     }
@@ -65,7 +68,7 @@ impl Made {
     }
 
     fn treatment(&self, installs: usize) -> Treatment {
-        let Self { notes, alone, tail, removed, outputs, runs, .. } = self;
+        let Self { notes, alone, tail, removed, outputs, outside, runs, .. } = self;
         let layers = notes.len();
         match (layers - runs.len(), installs) {
             (0, 0) => Treatment::Satisfied("its conditions aren't met, so it installs nothing".to_owned()),
@@ -75,6 +78,7 @@ impl Made {
                 tail: tail.clone(),
                 removed: removed.clone(),
                 outputs: outputs.clone(),
+                outside: outside.clone(),
                 runs: runs.clone(),
                 layers,
             },

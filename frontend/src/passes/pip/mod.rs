@@ -22,6 +22,7 @@ mod candidate;
 mod carry;
 mod cut;
 mod foreign;
+mod foresee;
 #[cfg(test)]
 mod generated;
 mod made;
@@ -46,6 +47,7 @@ use crate::image::LayerNote;
 pub use budget::IMAGE_LAYERS;
 pub use builder::lacks;
 pub(crate) use foreign::cannot_run;
+pub use foresee::{Foreseen, foresee};
 
 /// `OpMetadata.description` key under which the Dockerfile frontend keeps the instruction.
 const COMMAND: &str = "com.docker.dockerfile.v1.command";
@@ -88,6 +90,8 @@ pub enum Treatment {
         removed: Vec<String>,
         /// Files that the shell makes of what installers print.
         outputs: Vec<String>,
+        /// Why its versions aren't those of the fleet's lock, if there is one.
+        outside: Option<String>,
         /// What it runs beside the installs, by itself and as it is written.
         runs: Vec<String>,
         /// Number of layers.
@@ -176,6 +180,8 @@ pub async fn run(
             }
             done => done,
         };
+        let installs = is(&command, "RUN") && !is_apt && cx.lock().is_some();
+        let done = if installs { done.map(beyond_lock).map_err(stop_beyond_lock) } else { done };
         let treatment = match done {
             Ok(Assembled { edge, notes, treatment, payloads }) => {
                 rewrite.replace(step.output(0), edge)?;
@@ -193,6 +199,23 @@ pub async fn run(
     }
     let (graph, root) = rewrite.finish()?;
     Ok(Outcome { graph, root, layers, steps })
+}
+
+/// Says of a step that ran as written that the fleet's lock doesn't reach it.
+const BEYOND_LOCK: &str = "; it takes no versions from the lock";
+
+fn beyond_lock(mut done: Assembled) -> Assembled {
+    if let Treatment::Split { reason, .. } | Treatment::AsWritten(reason) = &mut done.treatment {
+        reason.push_str(BEYOND_LOCK);
+    }
+    done
+}
+
+fn stop_beyond_lock(stop: Stop) -> Stop {
+    match stop {
+        Stop::Refused(reason) => Stop::Refused(reason + BEYOND_LOCK),
+        other => other,
+    }
 }
 
 /// The instruction that an operation comes from. Of a COPY only the name tells.

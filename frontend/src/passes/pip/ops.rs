@@ -44,6 +44,8 @@ pub(super) struct Site<'a> {
     pub(super) inputs: &'a [Edge],
     /// The state before: of the step, or what its installs so far have made of it.
     pub(super) before: Edge,
+    /// The fleet's lock, as a file.
+    pub(super) lock: Option<Edge>,
     pub(super) origin: Origin,
 }
 
@@ -88,12 +90,16 @@ impl Site<'_> {
             secrets: self.candidate.secrets.clone(),
             shell: self.candidate.shell.clone().map(Into::into),
             cwd: cwd.filter(|cwd| !cwd.is_empty()).unwrap_or_else(|| "/".to_owned()).into(),
+            locked: self.lock.is_some(),
         };
         let spec = serde_json::to_string(&spec).unwrap_or_default();
         let args = vec!["resolve".to_owned(), spec];
         let mut exec = self.in_place(args);
         if let Some(warm) = warm {
             exec.read(mounts::PYCACHE, warm, "");
+        }
+        if let Some(lock) = self.lock {
+            exec.read(mounts::LOCK, lock, "");
         }
         let out = exec.output(mounts::OUT);
         Ok(exec.add(rewrite, "[plinth] resolve".to_owned(), &self.origin)?.output(out))
@@ -323,6 +329,30 @@ pub(super) fn part(
     }
     let op = pb::Op { op: Some(pb::op::Op::Exec(exec)), ..rewrite.graph()[step].op().clone() };
     Ok(rewrite.add(NewOp { op, inputs: used, metadata, like: Some(step) })?.output(0))
+}
+
+/// The fleet's lock, as the only file of a directory.
+pub(super) fn lock(rewrite: &mut Rewrite, text: &str) -> Result<Edge, GraphError> {
+    let file = pb::FileActionMkFile {
+        path: format!("/{}", plinth_layers::lock::FILE),
+        mode: 0o644,
+        data: text.as_bytes().to_vec().into(),
+        timestamp: 0,
+        ..Default::default()
+    };
+    let action = pb::FileAction {
+        input: -1,
+        secondary_input: -1,
+        output: 0,
+        action: Some(pb::file_action::Action::Mkfile(file)),
+    };
+    let op = pb::Op {
+        constraints: Some(pb::WorkerConstraints::default()),
+        op: Some(pb::op::Op::File(pb::FileOp { actions: vec![action] })),
+        ..Default::default()
+    };
+    let metadata = Origin::default().metadata("[plinth] the fleet's lock".to_owned());
+    Ok(rewrite.add(NewOp { op, inputs: Vec::new(), metadata, like: None })?.output(0))
 }
 
 /// All layers on top of the state before.

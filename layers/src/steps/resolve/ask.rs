@@ -1,5 +1,6 @@
 //! Runs pip's resolver, as the step would run pip.
 
+use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -24,6 +25,7 @@ pub(super) fn ask(
     command: &PipCommand,
     launcher: &Launcher,
     scratch: &Path,
+    constraints: Option<&Path>,
 ) -> Result<Ran, Error> {
     let program = scratch.join("main.py");
     fs::write(&program, HELPER).map_err(failed("write the helper"))?;
@@ -39,6 +41,7 @@ pub(super) fn ask(
         // pip decides on a user install by whether it may write, which it may not here.
         .args(["--no-user", "--dry-run", "--report"])
         .arg(scratch.join("report.json"))
+        .args(constraints.iter().flat_map(|file| [OsStr::new("--constraint"), file.as_os_str()]))
         .args(install)
         .env_clear()
         .envs(context.env.iter().map(|(name, value)| (name, value)))

@@ -1,13 +1,14 @@
 //! What is refused before an interpreter is started: by the command, the environment, and files.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use super::Context;
 use super::secret::{places, without_addresses};
 use crate::pip::{
-    CacheDir, Launcher, LocalFiles, NotUnderstood, PipCommand, check_environment, find_launcher,
-    read_requirements,
+    CacheDir, FoundOptions, Launcher, LocalFiles, NotUnderstood, PipCommand, check_environment,
+    find_launcher, normalized, read_requirements,
 };
 
 /// Whether a file of the working directory could match a word of the command.
@@ -36,10 +37,18 @@ pub(super) fn matched(globs: &[String], cwd: &Path) -> Option<NotUnderstood> {
     None
 }
 
+/// What is known without starting an interpreter.
+pub(super) struct Prepared {
+    pub(super) command: PipCommand,
+    pub(super) launcher: Launcher,
+    /// Where wheels are to be looked for, if that has to be said again.
+    pub(super) fetch_with: Vec<String>,
+    /// What it asks for, in normal form; or why a lock has nothing to say of it.
+    pub(super) asked: Result<BTreeSet<String>, String>,
+}
+
 /// Everything that can be refused without starting an interpreter.
-///
-/// Gives too where wheels are to be looked for, if that has to be said again.
-pub(super) fn prepare(context: &Context) -> Result<(PipCommand, Launcher, Vec<String>), NotUnderstood> {
+pub(super) fn prepare(context: &Context) -> Result<Prepared, NotUnderstood> {
     let command = PipCommand::parse(&context.argv)?;
     check_environment(&without_addresses(&context.env, context.secrets.as_deref()))?;
     let set = |name: &str| context.env.iter().find(|(key, value)| key == name && !value.is_empty());
@@ -72,7 +81,22 @@ pub(super) fn prepare(context: &Context) -> Result<(PipCommand, Launcher, Vec<St
             }
         }
     }
-    Ok((command, launcher, fetch_with))
+    let asked = asked(&command, &found, variable.is_some());
+    Ok(Prepared { command, launcher, fetch_with, asked })
+}
+
+/// What a command asks for by name.
+fn asked(command: &PipCommand, found: &FoundOptions, constrained: bool) -> Result<BTreeSet<String>, String> {
+    if found.by_url {
+        return Err("it reads requirements from an address".to_owned());
+    }
+    if constrained || !command.constraint_files.is_empty() || !found.constraints.is_empty() {
+        return Err("it has constraints of its own".to_owned());
+    }
+    let all = command.requirements.iter().chain(&found.requirements);
+    let named =
+        |text: &String| normalized(text).ok_or_else(|| "it names a file in place of a version".to_owned());
+    all.map(named).collect()
 }
 
 /// Modules that some Python imports for `-m pip` while the working directory is still on the path.

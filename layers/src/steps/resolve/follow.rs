@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::before::matched;
+use super::locked::read_lock;
 use super::{Context, Error, refuse, resolve};
 use crate::pip::{NotUnderstood, PipCommand, STEERING, Tool, environment_of, find_launcher, is_activation};
 use crate::resolution::{Outcome, Resolution};
@@ -32,6 +33,9 @@ pub struct ResolveSpec {
     /// The shell that would run the script; none in exec form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shell: Option<PathBuf>,
+    /// The fleet has a lock, in the directory [`crate::steps::mounts::LOCK`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub locked: bool,
 }
 
 /// A program that the shell has run by its bare name.
@@ -59,7 +63,8 @@ pub(super) fn follow(spec: &ResolveSpec, env: Vec<(String, String)>) -> Result<R
         Next::Install { install, cwd, environment } => {
             let env = activated(env, environment.as_deref(), &files.path);
             let (outputs, secrets) = (install.outputs, spec.secrets.clone());
-            resolve(&Context { argv: install.argv, env, cwd, outputs, secrets })?
+            let lock = if spec.locked { Some(read_lock()?) } else { None };
+            resolve(&Context { argv: install.argv, env, cwd, outputs, secrets, lock })?
         }
     };
     let found = if asked.more { files.found } else { Vec::new() };

@@ -63,6 +63,7 @@ pub(super) fn judge(
         satisfied: concluded.satisfied,
         left: Vec::new(),
         fetch_with: Vec::new(),
+        locked: None,
     };
     Ok((plan, steered))
 }

@@ -9,6 +9,7 @@
 //! ```text
 //! follow     follows the step's script to the install that comes next
 //! before     what is refused before an interpreter is started
+//! locked     the versions that the fleet's lock has for it
 //! ask        runs pip
 //! answer     what it says
 //! state      what is refused by the state that pip found
@@ -23,6 +24,7 @@ mod ask;
 mod before;
 mod follow;
 mod judge;
+mod locked;
 mod mounted;
 mod output;
 mod secret;
@@ -34,13 +36,14 @@ use std::{fs, io};
 use tempfile::TempDir;
 
 use self::ask::ask;
-use self::before::prepare;
+use self::before::{Prepared, prepare};
 use self::follow::follow;
 pub use self::follow::{FoundProgram, ResolveSpec, next};
 use self::judge::judge;
 use self::mounted::mounted;
+use crate::lock::Lock;
 use crate::pip::{NotUnderstood, PipCommand, Tool};
-use crate::resolution::{Outcome, Plan, Resolution};
+use crate::resolution::{Locked, Outcome, Plan, Resolution};
 use crate::steps::probe::write_fixed;
 use crate::uv;
 
@@ -81,6 +84,8 @@ pub struct Context {
     pub outputs: Vec<String>,
     /// If it is given secrets: the names of the variables among them. No address is kept then, as it may be the secret.
     pub secrets: Option<Vec<String>>,
+    /// The fleet's lock, if it has one.
+    pub lock: Option<Lock>,
 }
 
 /// Resolves the install that a script comes to next in this process's environment, and writes [`Resolution::FILE`] to
@@ -156,16 +161,34 @@ fn plan(context: &Context) -> Result<Plan, NoPlan> {
     match PipCommand::parse(&context.argv) {
         Ok(command) if command.tool == Tool::Uv => {
             let plan = uv::plan(&command, &context.env, &context.cwd, scratch()?.path())?;
+            let outside =
+                context.lock.as_ref().map(|_| Locked::outside("uv isn't given the versions of the lock"));
+            let plan = Plan { locked: outside, ..plan };
             // It prints to standard error.
             Ok(output::with(plan, context, String::new())?)
         }
         _ => {
-            let (command, launcher, fetch_with) = prepare(context)?;
+            let Prepared { command, launcher, fetch_with, asked } = prepare(context)?;
             let scratch = scratch()?;
-            let ran = ask(context, &command, &launcher, scratch.path())?;
-            let (plan, steered) =
-                judge(&command, &launcher, scratch.path(), &ran, context.secrets.is_some())?;
-            let plan = Plan { fetch_with, ..plan };
+            let asks = |constraints: Option<&Path>| {
+                let ran = ask(context, &command, &launcher, scratch.path(), constraints)?;
+                judge(&command, &launcher, scratch.path(), &ran, context.secrets.is_some())
+            };
+            let constraints = locked::constraints(context, &launcher, asked, scratch.path());
+            let (locked, (plan, steered)) = match constraints {
+                None => (None, asks(None)?),
+                Some(Err(reason)) => (Some(Locked::outside(&reason)), asks(None)?),
+                Some(Ok(file)) => match asks(Some(&file)) {
+                    Ok(answer) => (Some(Locked::Covered), answer),
+                    // With what is installed already, say. Without the lock there may be an answer.
+                    Err(NoPlan::Failed(_)) => (
+                        Some(Locked::outside("pip finds no answer with the versions of the lock")),
+                        asks(None)?,
+                    ),
+                    Err(refused) => return Err(refused),
+                },
+            };
+            let plan = Plan { fetch_with, locked, ..plan };
             let last = output::last_line(&plan, &command, context, steered)?;
             Ok(output::with(plan, context, last)?)
         }

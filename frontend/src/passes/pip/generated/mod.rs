@@ -96,6 +96,7 @@ impl Playground {
                 secrets: None,
                 cwd: self.cwd(),
                 shell: candidate.shell.as_ref().map(PathBuf::from),
+                locked: false,
             };
             let (asked, remembered) = next(&spec, &candidate.env).ok()?;
             match asked.next {

@@ -1,0 +1,27 @@
+//! Planning a fleet: one version per package wherever the services' requirements allow it, else the fewest.
+//!
+//! The resolver is uv. Nothing of the fleet is run, and no package is built: only wheels count.
+//!
+//! ```text
+//! sets      the distinct requests of a fleet: services that ask for the same are one
+//! resolver  uv, asked about one request
+//! choose    from the answers to the versions
+//! document  plinth.lock and constraints.txt
+//! ```
+//!
+//! # The promise
+//!
+//! A service that resolves alone resolves with the plan: every request is resolved once more with the versions that were
+//! chosen for it, and a request for which that fails would not be among those that are planned. A service that doesn't
+//! resolve alone is left out, with the resolver's reason.
+#![forbid(unsafe_code)]
+
+mod choose;
+mod document;
+mod resolver;
+mod sets;
+
+pub use choose::{LeftOut, Plan, PlanError, Planned, choose};
+pub use document::{constraints, lock};
+pub use resolver::{Pin, Uv, UvError};
+pub use sets::{Set, sets};

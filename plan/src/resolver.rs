@@ -1,0 +1,195 @@
+//! uv, asked about one request: `uv pip compile`, wheels only, for one interpreter and platform.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use plinth_layers::uv::parse_pylock;
+
+/// A version of a package, and its wheel.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pin {
+    /// Normalized name (PEP 503).
+    pub name: String,
+    /// Version (PEP 440), normalized.
+    pub version: String,
+    /// The wheel's address, without a user.
+    pub url: String,
+    /// The wheel's SHA-256, in hexadecimal.
+    pub sha256: String,
+}
+
+/// How to ask.
+#[derive(Clone, Debug)]
+pub struct Uv {
+    /// The program.
+    pub program: PathBuf,
+    /// The index; none: the one that uv's own variables name.
+    pub index_url: Option<String>,
+    /// uv's name of the platform, such as `x86_64-manylinux_2_36`.
+    pub platform: String,
+}
+
+/// uv can't be asked, or its answer can't be used. No request is to blame.
+#[derive(Debug, thiserror::Error)]
+pub enum UvError {
+    /// It can't be started.
+    #[error("can't run `{}`: {source}", program.display())]
+    Start {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Files for it can't be written.
+    #[error("can't write a temporary file: {0}")]
+    File(#[from] io::Error),
+    /// The index doesn't answer.
+    #[error("the package index can't be reached: {0}")]
+    Index(String),
+    /// It gave something else than a lock.
+    #[error("uv's answer isn't understood: {0}")]
+    Answer(String),
+}
+
+/// What uv says of a request: its pins by name, or why there is no answer.
+pub(crate) type Answer = Result<BTreeMap<String, Pin>, String>;
+
+impl Uv {
+    /// Resolves requirements under constraints (`name==version`).
+    ///
+    /// # Errors
+    /// When uv can't be asked. That there is no solution is an answer.
+    pub(crate) fn resolve(
+        &self,
+        python: &str,
+        requirements: &[String],
+        constraints: &[String],
+    ) -> Result<Answer, UvError> {
+        let directory = tempfile::tempdir()?;
+        let limits = directory.path().join("constraints.txt");
+        std::fs::write(&limits, constraints.join("\n") + "\n")?;
+        let mut command = self.compile(python);
+        command.args(["--format", "pylock.toml", "--constraints"]).arg(&limits);
+        match self.run(command, requirements)? {
+            Ok(text) => {
+                let wheels = parse_pylock(&text).map_err(|error| UvError::Answer(error.reason))?;
+                let pin = |wheel: plinth_layers::uv::LockedWheel| {
+                    (
+                        wheel.name.clone(),
+                        Pin {
+                            name: wheel.name,
+                            version: wheel.version,
+                            url: wheel.url,
+                            sha256: wheel.sha256,
+                        },
+                    )
+                };
+                Ok(Ok(wheels.into_iter().map(pin).collect()))
+            }
+            Err(why) => Ok(Err(why)),
+        }
+    }
+
+    /// The versions (`name==version`) that a request comes to if these are kept where they can be.
+    ///
+    /// # Errors
+    /// As for [`Self::resolve`].
+    pub(crate) fn near(
+        &self,
+        python: &str,
+        requirements: &[String],
+        preferred: &[String],
+    ) -> Result<Result<Vec<String>, String>, UvError> {
+        let directory = tempfile::tempdir()?;
+        // uv takes the versions of an earlier result along.
+        let earlier = directory.path().join("requirements.txt");
+        std::fs::write(&earlier, preferred.join("\n") + "\n")?;
+        let mut command = self.compile(python);
+        command.args(["--no-annotate", "--no-header", "--output-file"]).arg(&earlier);
+        let answer = self.run(command, requirements)?;
+        let pins = |text: String| {
+            let lines = text.lines().map(|line| line.split([';', ' ']).next().unwrap_or_default().to_owned());
+            lines.filter(|line| line.contains("==")).collect()
+        };
+        Ok(match answer {
+            Ok(_) => Ok(pins(std::fs::read_to_string(&earlier)?)),
+            Err(why) => Err(why),
+        })
+    }
+
+    fn compile(&self, python: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(["pip", "compile", "-", "--no-config", "--quiet", "--no-progress", "--color", "never"]);
+        command.args([
+            "--only-binary",
+            ":all:",
+            "--python-version",
+            python,
+            "--python-platform",
+            &self.platform,
+        ]);
+        if let Some(url) = &self.index_url {
+            command.args(["--default-index", url]);
+        }
+        command
+    }
+
+    fn run(&self, mut command: Command, requirements: &[String]) -> Result<Result<String, String>, UvError> {
+        let failed = |source| UvError::Start { program: self.program.clone(), source };
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(failed)?;
+        if let Some(mut input) = child.stdin.take() {
+            // One that ends early has said why.
+            let _ = input.write_all((requirements.join("\n") + "\n").as_bytes());
+        }
+        let output = child.wait_with_output().map_err(failed)?;
+        if output.status.success() {
+            return Ok(Ok(String::from_utf8_lossy(&output.stdout).into_owned()));
+        }
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if said.contains("No solution found") {
+            return Ok(Err(reason(&said)));
+        }
+        let by_index =
+            ["Failed to fetch", "Request failed", "error sending request", "Could not connect", "dns error"];
+        if by_index.iter().any(|text| said.contains(text)) {
+            return Err(UvError::Index(reason(&said)));
+        }
+        Ok(Err(reason(&said)))
+    }
+}
+
+/// uv's explanation in one line, without its ornaments and without an address.
+fn reason(said: &str) -> String {
+    let ornament =
+        |letter: char| matches!(letter, '×' | '╰' | '─' | '▶' | '│' | '├') || letter.is_whitespace();
+    let words: Vec<&str> = said
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("hint:"))
+        .flat_map(|line| line.trim_matches(ornament).split_whitespace())
+        .filter(|word| !word.contains("://"))
+        .collect();
+    let text = words.join(" ");
+    let text = text.strip_prefix("No solution found when resolving dependencies:").unwrap_or(&text).trim();
+    text.trim_end_matches('.').chars().take(600).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reason;
+
+    #[test]
+    fn explanations_are_one_line() {
+        let said = "  × No solution found when resolving dependencies:\n  ╰─▶ Because a==1 depends on b>=2 and you require\n      b<2, we can conclude that your requirements\n      are unsatisfiable.\n\n      hint: look at https://u:p@h/simple\n";
+        assert_eq!(
+            reason(said),
+            "Because a==1 depends on b>=2 and you require b<2, we can conclude that your requirements are unsatisfiable"
+        );
+    }
+}

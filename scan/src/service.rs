@@ -1,0 +1,429 @@
+//! One service: a Dockerfile, built in one way.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parse_dockerfile::{AddInstruction, CopyInstruction, Dockerfile, Flag, Instruction, Source as Copied};
+use plinth_frontend::policy::Policy;
+use serde::Serialize;
+
+use crate::class::{self, Class};
+use crate::context::{Context, Entry, is_pattern};
+use crate::dockerfile::{Base, Lines, Run, Scope, Stages, expand, needed, pairs, script};
+use crate::finding::{Finding, Kind};
+use crate::image::Image;
+use crate::requirements::Requirement;
+use crate::shell::{apt_packages, commands};
+use crate::steps::{self, Foreseen, Place, Step};
+use crate::walk::{Unread, read_text};
+
+/// Where the build context of a service is said.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "from", content = "file", rename_all = "lowercase")]
+pub enum ContextFrom {
+    /// In a compose file.
+    Compose(String),
+    /// In a bake file.
+    Bake(String),
+    /// Nowhere: it is the directory of the Dockerfile.
+    Directory,
+}
+
+/// A stage of a service.
+#[derive(Clone, Debug, Serialize)]
+pub struct StageEntry {
+    /// Its name, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The line of its FROM, counted from 1.
+    pub line: usize,
+    /// The image it stands on, through other stages too; as written if that depends on something unknown.
+    pub base: String,
+    /// Whether the target needs it.
+    pub needed: bool,
+}
+
+/// A service.
+#[derive(Clone, Debug, Serialize)]
+pub struct Service {
+    /// Its name: that of the compose service or bake target, else the directory or the Dockerfile.
+    pub name: String,
+    /// Its name in the compose or bake file, where one describes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_file: Option<String>,
+    /// Further names under which compose and bake files have the very same build.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
+    /// The Dockerfile, relative to the tree.
+    pub dockerfile: String,
+    /// The build context, relative to the tree; `.` is the tree.
+    pub context: String,
+    /// Where that is said.
+    pub context_from: ContextFrom,
+    /// The stage that is built, if one is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// The build arguments that a compose or bake file gives it, as far as their values are known.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub args: BTreeMap<String, String>,
+    /// Whether the Dockerfile could be read.
+    pub readable: bool,
+    /// What the policy makes of it.
+    pub class: Class,
+    /// Why. One clause without its full stop.
+    pub reason: String,
+    /// The version of Python, as the tag of its base says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub python: Option<String>,
+    /// Its stages.
+    pub stages: Vec<StageEntry>,
+    /// The RUNs that install Python packages.
+    pub steps: Vec<Step>,
+    /// What its steps ask for, in the stages that the target needs: each requirement once, sorted.
+    pub requirements: Vec<Requirement>,
+    /// The Debian packages that it installs with apt, sorted.
+    pub apt: Vec<String>,
+}
+
+/// What to read.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub(crate) name: String,
+    pub(crate) also: Vec<String>,
+    pub(crate) dockerfile: PathBuf,
+    pub(crate) context: PathBuf,
+    pub(crate) from: ContextFrom,
+    pub(crate) target: Option<String>,
+    pub(crate) args: BTreeMap<String, String>,
+}
+
+/// Reads a service.
+pub(crate) fn read(
+    tree: &Path,
+    job: &Job,
+    policy: &Policy,
+    built_here: &dyn Fn(&str) -> bool,
+    findings: &mut Vec<Finding>,
+) -> Service {
+    let file = job.dockerfile.display().to_string();
+    let context = job.context.display().to_string();
+    let mut service = Service {
+        name: job.name.clone(),
+        in_file: (job.from != ContextFrom::Directory).then(|| job.name.clone()),
+        also: job.also.clone(),
+        dockerfile: file.clone(),
+        context: if context.is_empty() { ".".to_owned() } else { context },
+        context_from: job.from.clone(),
+        target: job.target.clone(),
+        args: job.args.clone(),
+        readable: false,
+        class: Class::Unknown,
+        reason: "its Dockerfile can't be read".to_owned(),
+        python: None,
+        stages: Vec::new(),
+        steps: Vec::new(),
+        requirements: Vec::new(),
+        apt: Vec::new(),
+    };
+    let path = tree.join(&job.dockerfile);
+    let text = match read_text(&path) {
+        Ok(text) => text,
+        Err(why) => {
+            let kind =
+                if matches!(why, Unread::TooLarge(_)) { Kind::TooLarge } else { Kind::DockerfileUnreadable };
+            findings.push(Finding::new(kind, &file, None, why.to_string()));
+            return service;
+        }
+    };
+    let dockerfile = match parse_dockerfile::parse(&text) {
+        Ok(dockerfile) => dockerfile,
+        Err(error) => {
+            let line = (error.line() > 0).then(|| error.line());
+            let why = error.to_string();
+            // It names the place behind what is wrong.
+            let why = why.split(" at line ").next().unwrap_or(&why).to_owned();
+            findings.push(Finding::new(
+                Kind::DockerfileUnreadable,
+                &file,
+                line,
+                format!("BuildKit can't parse it: {why}"),
+            ));
+            return service;
+        }
+    };
+    service.readable = true;
+    let lines = Lines::of(&text);
+    let stages = Stages::read(&dockerfile, &lines, &job.args);
+    let Some(target) = target(&stages, job, &file, findings) else {
+        service.reason = "its target isn't there".to_owned();
+        return service;
+    };
+    let needed = match needed(&stages.all, target) {
+        Ok(needed) => needed,
+        Err(line) => {
+            let message = "its stages copy from one another in a circle; BuildKit refuses that";
+            findings.push(Finding::new(Kind::StageCycle, &file, Some(line), message));
+            service.reason = "its stages turn in a circle".to_owned();
+            return service;
+        }
+    };
+    let bases = std::iter::once(target)
+        .chain((0..stages.all.len()).filter(|index| needed[*index] && *index != target));
+    let bases: Vec<&Base> = bases.map(|index| stages.bottom(index)).collect();
+    (service.class, service.reason) = class::of(&bases, policy, built_here);
+    for (index, stage) in stages.all.iter().enumerate() {
+        let base = match stages.bottom(index) {
+            Base::Image(name) => class::familiar(name),
+            Base::Unresolved(written) => {
+                if needed[index] && stage.base == *stages.bottom(index) {
+                    let message = format!("the base `{written}` depends on a variable without a value");
+                    findings.push(Finding::new(Kind::BaseUnresolved, &file, Some(stage.line), message));
+                }
+                written.clone()
+            }
+            Base::Scratch | Base::Stage(_) => "scratch".to_owned(),
+        };
+        service.stages.push(StageEntry {
+            name: stage.name.clone(),
+            line: stage.line,
+            base,
+            needed: needed[index],
+        });
+    }
+    let python = bases.iter().find_map(|base| match base {
+        Base::Image(name) => class::python_version(name),
+        _ => None,
+    });
+    service.python = python.map(|(major, minor)| format!("{major}.{minor}"));
+    let mut reader = Reader {
+        tree,
+        job,
+        file: &file,
+        context: Context::new(&tree.join(&job.context), &path),
+        lines,
+        stages: &stages,
+        needed: &needed,
+        escape: dockerfile.parser_directives.escape.as_ref().map_or('\\', |escape| escape.value.value),
+        images: Vec::new(),
+        findings,
+        service,
+    };
+    reader.stages(&dockerfile);
+    let mut service = reader.service;
+    let steps = service.steps.iter().filter(|step| step.needed && step.foreseen != Foreseen::Fails);
+    let mut requirements: Vec<Requirement> =
+        steps.flat_map(|step| step.requirements.iter().cloned()).collect();
+    requirements.sort();
+    requirements.dedup_by(|a, b| a.text == b.text);
+    service.requirements = requirements;
+    service.apt.sort();
+    service.apt.dedup();
+    service
+}
+
+/// The number of the stage to build. What is odd about it is a finding.
+fn target(stages: &Stages, job: &Job, file: &str, findings: &mut Vec<Finding>) -> Option<usize> {
+    if let Some(name) = &job.target {
+        let found = stages.by_name(name);
+        if found.is_none() {
+            let message = format!("there is no stage `{name}`, which the target of {} names", job.name);
+            findings.push(Finding::new(Kind::TargetMissing, file, None, message));
+        }
+        return found;
+    }
+    let last = stages.all.len().checked_sub(1)?;
+    let name = stages.all[last].name.as_deref().unwrap_or_default().to_ascii_lowercase();
+    if last > 0
+        && ["test", "tests", "testing", "dev", "development", "debug", "lint"].contains(&name.as_str())
+    {
+        let message = format!(
+            "the last stage is `{name}`, and that is what is built where nobody names a target; name one in a compose or bake file"
+        );
+        findings.push(Finding::new(Kind::TestStageLast, file, Some(stages.all[last].line), message));
+    }
+    Some(last)
+}
+
+struct Reader<'a> {
+    tree: &'a Path,
+    job: &'a Job,
+    file: &'a str,
+    context: Context,
+    lines: Lines,
+    stages: &'a Stages,
+    needed: &'a [bool],
+    escape: char,
+    /// The stages so far, as they ended.
+    images: Vec<Arc<Image>>,
+    findings: &'a mut Vec<Finding>,
+    service: Service,
+}
+
+impl Reader<'_> {
+    fn stages(&mut self, dockerfile: &Dockerfile<'_>) {
+        for (index, stage) in dockerfile.stages().enumerate() {
+            let mut image = match self.stages.all[index].base {
+                Base::Stage(below) => Image::clone(&self.images[below]),
+                _ => Image::default(),
+            };
+            // ARGs are a stage's own; those of a stage below are known to it no more.
+            let mut args = Scope::default();
+            for instruction in stage.instructions {
+                self.instruction(instruction, index, &mut image, &mut args);
+            }
+            self.images.push(Arc::new(image));
+        }
+    }
+
+    fn instruction(
+        &mut self,
+        instruction: &Instruction<'_>,
+        stage: usize,
+        image: &mut Image,
+        args: &mut Scope,
+    ) {
+        let scope = || {
+            let mut scope = args.clone();
+            for (name, value) in image.env.iter() {
+                scope.set(name, value);
+            }
+            scope
+        };
+        match instruction {
+            Instruction::Arg(arg) => {
+                for (name, default) in pairs(&arg.arguments.value, &scope()) {
+                    let global = self.stages.global.get(&name).map(str::to_owned);
+                    if let Some(value) = self.job.args.get(&name).cloned().or(default).or(global) {
+                        args.set(&name, &value);
+                    }
+                }
+            }
+            Instruction::Env(env) => {
+                for (name, value) in pairs(&env.arguments.value, &scope()) {
+                    if let Some(value) = value {
+                        image.env.set(name, value);
+                    }
+                }
+            }
+            Instruction::Workdir(workdir) => {
+                if let Some(path) = expand(&workdir.arguments.value, &scope()) {
+                    image.change_directory(&path);
+                }
+            }
+            Instruction::User(user) => {
+                image.user = expand(&user.arguments.value, &scope()).unwrap_or_else(|| "unknown".to_owned());
+            }
+            Instruction::Shell(shell) => {
+                image.shell = shell.arguments.iter().map(|word| word.value.to_string()).collect();
+            }
+            Instruction::Copy(copy) => self.copy(copy, stage, image, &scope()),
+            Instruction::Add(add) => self.add(add, stage, image, &scope()),
+            Instruction::Run(run) => {
+                let mut seen = image.clone();
+                for (name, value) in args.iter().filter(|(name, _)| image.env.get(name).is_none()) {
+                    seen.env.set(name, value);
+                }
+                let place = Place {
+                    file: self.file,
+                    line: self.lines.at(run.run.span.start),
+                    stage,
+                    needed: self.needed[stage],
+                    escape: self.escape,
+                };
+                let step = steps::look(run, &seen, &self.context, self.tree, &place, self.findings);
+                self.service.steps.extend(step);
+                if let Run::Shell(text) = script(run, self.escape) {
+                    if self.needed[stage] {
+                        self.service.apt.extend(apt_packages(&commands(&text, &seen.env)));
+                    }
+                    image.ran(&text);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn copy(&mut self, copy: &CopyInstruction<'_>, stage: usize, image: &mut Image, scope: &Scope) {
+        let Some(destination) = expand(&copy.dest.value, scope) else { return };
+        let line = self.lines.at(copy.copy.span.start);
+        let from = flag(&copy.options, "from");
+        let mut sources = Vec::new();
+        for source in &copy.src {
+            match source {
+                Copied::Path(path) => sources.extend(expand(&path.value, scope)),
+                Copied::HereDoc(document) => image.write("", document.value.to_string(), &destination),
+                _ => {}
+            }
+        }
+        match from {
+            None => {
+                self.check(&sources, line, stage);
+                image.copy(&self.context, &sources, &destination);
+            }
+            Some(name) => match self.stages.by_name(&name).and_then(|index| self.images.get(index)) {
+                Some(other) => image.copy_from(&self.context, &Arc::clone(other), &sources, &destination),
+                None => image.copy_unknown(&destination),
+            },
+        }
+    }
+
+    fn add(&mut self, add: &AddInstruction<'_>, stage: usize, image: &mut Image, scope: &Scope) {
+        let Some(destination) = expand(&add.dest.value, scope) else { return };
+        let line = self.lines.at(add.add.span.start);
+        let elsewhere = |source: &str| source.contains("://") || source.starts_with("git@");
+        let archive = |source: &str| {
+            [".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst"]
+                .iter()
+                .any(|ending| source.ends_with(ending))
+        };
+        let mut sources = Vec::new();
+        for source in &add.src {
+            match source {
+                Copied::Path(path) => sources.extend(expand(&path.value, scope)),
+                Copied::HereDoc(document) => image.write("", document.value.to_string(), &destination),
+                _ => {}
+            }
+        }
+        sources.retain(|source| {
+            let unknown = elsewhere(source) || archive(source);
+            if unknown {
+                image.copy_unknown(&destination);
+            }
+            !elsewhere(source)
+        });
+        self.check(&sources, line, stage);
+        sources.retain(|source| !archive(source));
+        image.copy(&self.context, &sources, &destination);
+    }
+
+    /// Whether what a COPY names is in the context.
+    fn check(&mut self, sources: &[String], line: usize, stage: usize) {
+        if !self.needed[stage] {
+            return;
+        }
+        for source in sources.iter().filter(|source| !is_pattern(source)) {
+            let shown = &self.service.context;
+            let message = match self.context.entry(source) {
+                Entry::File(_) | Entry::Directory => continue,
+                Entry::Missing => format!("`{source}` isn't in the build context `{shown}`"),
+                Entry::Ignored(pattern) => {
+                    format!("`{source}` is left out of the build context by `{pattern}` of .dockerignore")
+                }
+                Entry::Outside => {
+                    let message = format!(
+                        "`{source}` is a link that leads out of the build context `{shown}`: the image gets a link to nothing"
+                    );
+                    self.findings.push(Finding::new(Kind::LinkOutside, self.file, Some(line), message));
+                    continue;
+                }
+            };
+            self.findings.push(Finding::new(Kind::CopyMissing, self.file, Some(line), message));
+        }
+    }
+}
+
+fn flag(flags: &[Flag<'_>], name: &str) -> Option<String> {
+    let flag = flags.iter().find(|flag| flag.name.value == name)?;
+    Some(flag.value.as_ref().map(|value| value.value.to_string()).unwrap_or_default())
+}

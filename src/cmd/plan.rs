@@ -1,0 +1,169 @@
+//! `plinth plan DIR…`: one version per package for a fleet, wherever its requirements allow that.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use plinth_layers::lock::{self, Lock};
+use plinth_plan::{Plan, PlanError, Uv, UvError, choose, constraints, sets};
+use plinth_scan::{Options, scan};
+
+use crate::cli::{Outcome, print};
+use crate::failure::{During as _, Failure};
+use crate::policy::Policy;
+use crate::table::{cells, table, text};
+use crate::ui::{Progress, note};
+
+/// The name of the constraints.
+const CONSTRAINTS: &str = "constraints.txt";
+
+/// The arguments of `plinth plan`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The trees to read
+    #[arg(required = true, value_name = "DIR")]
+    trees: Vec<PathBuf>,
+    /// The policy that says which services move
+    #[arg(long, value_name = "FILE|DIR")]
+    policy: Option<PathBuf>,
+    /// Where plinth.lock and constraints.txt are written
+    #[arg(long, short, value_name = "DIR", default_value = ".")]
+    output: PathBuf,
+    /// Write nothing; exit code 1 if the files there aren't what would be written
+    #[arg(long)]
+    check: bool,
+    /// Take the newest versions that fit, and not those of the lock that is there
+    #[arg(long, conflicts_with = "check")]
+    upgrade: bool,
+    /// The Python of services whose base doesn't say
+    #[arg(long, value_name = "X.Y", default_value = "3.11")]
+    python: String,
+    /// The platform of the wheels, by uv's name
+    #[arg(long, value_name = "PLATFORM", default_value = "x86_64-manylinux_2_36")]
+    platform: String,
+    /// The package index (default: the one that uv's variables name)
+    #[arg(long, env = "PLINTH_INDEX_URL", value_name = "URL", hide_env_values = true)]
+    index_url: Option<String>,
+    /// uv
+    #[arg(long, env = "PLINTH_UV", value_name = "FILE", default_value = "uv")]
+    uv: PathBuf,
+}
+
+/// Runs the command. Nothing is written if anything goes wrong.
+pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
+    let policy = args.policy.as_deref().map(Policy::read).transpose()?;
+    let options = Options { policy: policy.map(|policy| policy.document().clone()).unwrap_or_default() };
+    let fleet = scan(&args.trees, &options).map_err(|error| Failure::new(error.to_string()))?;
+    let sets = sets(&fleet, &args.python);
+    if sets.is_empty() {
+        return Err(Failure::new("no service here moves and installs anything").hint("plinth scan says why"));
+    }
+    let uv =
+        Uv { program: args.uv.clone(), index_url: args.index_url.clone(), platform: args.platform.clone() };
+    let (lock_file, constraints_file) = (args.output.join(lock::FILE), args.output.join(CONSTRAINTS));
+    let before = if args.upgrade { BTreeMap::new() } else { before(&lock_file)? };
+    let progress = Progress::new();
+    let plan = choose(&sets, &uv, &before, &mut |what| progress.now(what));
+    progress.finish();
+    let plan = plan.map_err(failure)?;
+    let lock = plinth_plan::lock(&plan, &args.platform).to_text().during("write the lock")?;
+    let files = [(lock_file, lock), (constraints_file, constraints(&plan))];
+    print(&summary(&plan))?;
+    if args.check {
+        let stale: Vec<String> = files
+            .iter()
+            .filter(|(path, text)| std::fs::read_to_string(path).ok().as_ref() != Some(text))
+            .map(|(path, _)| path.display().to_string())
+            .collect();
+        if !stale.is_empty() {
+            note(&format!("stale: {}; run plinth plan and commit what it writes", stale.join(", ")));
+            return Ok(Outcome::Finding);
+        }
+        return Ok(Outcome::Done);
+    }
+    for (path, text) in &files {
+        replace(path, text).during(format!("write `{}`", path.display()))?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// The versions of the lock that is there.
+fn before(path: &Path) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Lock::parse(&text).during(format!("read `{}`", path.display()))?.versions()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+        Err(error) => Err(Failure::new(format!("cannot read `{}`: {error}", path.display()))),
+    }
+}
+
+/// A file is the old one or the new one, whatever happens.
+fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".plinth-").tempfile_in(directory)?;
+    file.write_all(text.as_bytes())?;
+    std::fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    file.persist(path)?;
+    Ok(())
+}
+
+fn failure(error: PlanError) -> Failure {
+    let hint = match &error {
+        PlanError::Uv(UvError::Start { .. }) => {
+            Some("plinth plan resolves with uv: install it, or name it with --uv or PLINTH_UV")
+        }
+        PlanError::Uv(UvError::Index(_)) => {
+            Some("nothing was written; name an index with --index-url, or try again when it answers")
+        }
+        PlanError::Uv(_) | PlanError::Broken { .. } => None,
+    };
+    let failure = Failure::new(error.to_string());
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+fn summary(plan: &Plan) -> String {
+    let services =
+        |count: usize| if count == 1 { "1 service".to_owned() } else { format!("{count} services") };
+    let planned: usize = plan.planned.iter().map(|planned| planned.set.services.len()).sum();
+    let apart: usize = plan
+        .planned
+        .iter()
+        .filter(|planned| planned.apart.is_some())
+        .map(|planned| planned.set.services.len())
+        .sum();
+    let left_out: usize = plan.left_out.iter().map(|left| left.set.services.len()).sum();
+    let mut out = format!(
+        "{} planned: {} with the shared versions, {apart} with some of their own; {left_out} don't resolve\n",
+        services(planned),
+        planned - apart
+    );
+    for python in plan.shared.keys() {
+        let versions = plan.versions(python);
+        let several: Vec<_> = versions.iter().filter(|(_, versions)| versions.len() > 1).collect();
+        out.push_str(&format!(
+            "Python {python}: {} packages, {} with one version, {} with more\n",
+            versions.len(),
+            versions.len() - several.len(),
+            several.len()
+        ));
+        if !several.is_empty() {
+            let mut rows = table(&["package", "versions"]);
+            for (name, versions) in several {
+                let versions: Vec<&str> = versions.iter().copied().collect();
+                rows.add_row(cells([(*name).to_owned(), versions.join(", ")]));
+            }
+            out.push_str(&format!("\n{}\n\n", text(rows)));
+        }
+    }
+    for planned in &plan.planned {
+        if let Some(reason) = &planned.apart {
+            out.push_str(&format!("own versions: {}: {reason}\n", planned.set.services.join(", ")));
+        }
+    }
+    for left in &plan.left_out {
+        out.push_str(&format!("left out: {}: {}\n", left.set.services.join(", "), left.reason));
+    }
+    out
+}

@@ -1,0 +1,41 @@
+//! Tables for people, without lines, at most 100 columns wide.
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+
+/// The width that the tables keep to.
+const WIDTH: u16 = 100;
+
+/// A table with a heading for each column.
+pub(crate) fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    table.set_header(cells(header.iter().map(|name| (*name).to_owned())));
+    table
+}
+
+/// Without a margin on the left, and without blanks at the end of a line.
+pub(crate) fn text(mut table: Table) -> String {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// Figures right, everything else left.
+pub(crate) fn row(texts: impl IntoIterator<Item = String>) -> Vec<Cell> {
+    let figure =
+        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let align = |text: String| match figure(&text) {
+        true => Cell::new(text).set_alignment(CellAlignment::Right),
+        false => Cell::new(text),
+    };
+    texts.into_iter().map(align).collect()
+}
+
+/// The first left, the others right.
+pub(crate) fn cells(texts: impl IntoIterator<Item = String>) -> Vec<Cell> {
+    let align = |(n, text)| {
+        Cell::new(text).set_alignment(if n == 0 { CellAlignment::Left } else { CellAlignment::Right })
+    };
+    texts.into_iter().enumerate().map(align).collect()
+}
