@@ -4,11 +4,15 @@
 //! 2. As many services as possible are resolved *together*, as one request: what comes out has one version per package.
 //!    Requests are added in the order of how many services have them, in halves, so that few resolutions find those that
 //!    don't fit.
-//! 3. A request that doesn't fit is resolved by itself, near to the versions of the others: it has further versions only
-//!    where it must.
+//! 3. Requests that don't fit in are resolved together with one another in the same way, near to the versions of the
+//!    others: they have further versions only where they must, and the same ones where they can.
 //! 4. Each request is resolved once more, with the versions that were chosen for it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr as _;
+
+use pep440_rs::Version;
+use plinth_layers::pip::Named;
 
 use crate::resolver::{Pin, Uv, UvError};
 use crate::sets::Set;
@@ -33,6 +37,19 @@ pub struct Planned {
     pub pins: BTreeMap<String, Pin>,
     /// Why it doesn't have the shared versions, if it hasn't: the resolver's reason.
     pub apart: Option<String>,
+    /// What it asks for itself, and gets in a much older version than by itself: its requirements allow that.
+    pub older: Vec<Older>,
+}
+
+/// A version that somebody should look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Older {
+    /// The package.
+    pub name: String,
+    /// Its version in the plan.
+    pub planned: String,
+    /// Its version if the request is resolved by itself.
+    pub alone: String,
 }
 
 /// A request that doesn't resolve.
@@ -100,6 +117,7 @@ struct Together<'a> {
 impl Chooser<'_> {
     fn choose(&mut self, sets: &[&Set], plan: &mut Plan) -> Result<(), PlanError> {
         let mut alone = Vec::new();
+        let mut by_itself = BTreeMap::new();
         for (number, set) in sets.iter().enumerate() {
             (self.progress)(&format!(
                 "Python {}: request {} of {} by itself",
@@ -108,7 +126,10 @@ impl Chooser<'_> {
                 sets.len()
             ));
             match self.uv.near(self.python, &set.requirements, self.kept)? {
-                Ok(_) => alone.push(*set),
+                Ok(pins) => {
+                    alone.push(*set);
+                    by_itself.insert(*set, pins);
+                }
                 Err(reason) => plan.left_out.push(LeftOut { set: (*set).clone(), reason }),
             }
         }
@@ -118,17 +139,31 @@ impl Chooser<'_> {
         });
         let mut together = Together::default();
         let mut apart = Vec::new();
-        self.add(&mut together, &alone, &mut apart)?;
+        self.add(&mut together, &alone, self.kept, &mut apart)?;
         let (shared, _) = self.pinned(&union(&together.sets), &together.pins)?;
         let pins: Vec<String> = shared.values().map(text).collect();
         for set in together.sets {
-            self.planned(set, &pins, None, plan)?;
+            self.planned(set, &pins, &by_itself[set], None, plan)?;
         }
-        for (set, reason) in apart {
-            (self.progress)(&format!("Python {}: {}, which goes its own way", self.python, set.services[0]));
-            let near = self.uv.near(self.python, &set.requirements, &pins)?;
-            let near = near.map_err(|reason| broken(set, reason))?;
-            self.planned(set, &near, Some(reason), plan)?;
+        // Those that don't fit in fit together with one another, as far as they do.
+        while !apart.is_empty() {
+            let reasons: BTreeMap<&Set, String> = std::mem::take(&mut apart).into_iter().collect();
+            let sets: Vec<&Set> = alone.iter().copied().filter(|set| reasons.contains_key(set)).collect();
+            let mut together = Together::default();
+            self.add(&mut together, &sets, &pins, &mut apart)?;
+            if together.sets.is_empty() {
+                let (set, reason) = apart.remove(0);
+                return Err(broken(set, reason));
+            }
+            for set in together.sets {
+                self.planned(set, &together.pins, &by_itself[set], reasons.get(set).cloned(), plan)?;
+            }
+            // Why they don't fit in with most is what matters, and not why with these.
+            for (set, reason) in &mut apart {
+                if let Some(first) = reasons.get(set) {
+                    reason.clone_from(first);
+                }
+            }
         }
         plan.shared.insert(self.python.to_owned(), shared);
         Ok(())
@@ -139,6 +174,7 @@ impl Chooser<'_> {
         &mut self,
         together: &mut Together<'a>,
         sets: &[&'a Set],
+        preferred: &[String],
         apart: &mut Vec<(&'a Set, String)>,
     ) -> Result<(), PlanError> {
         if sets.is_empty() {
@@ -150,14 +186,14 @@ impl Chooser<'_> {
             together.sets.len() + sets.len()
         ));
         let all: Vec<&Set> = together.sets.iter().chain(sets).copied().collect();
-        let earlier = if together.pins.is_empty() { self.kept } else { &together.pins };
+        let earlier = if together.pins.is_empty() { preferred } else { &together.pins };
         match self.uv.near(self.python, &union(&all), earlier)? {
             Ok(pins) => *together = Together { sets: all, pins },
             Err(reason) if sets.len() == 1 => apart.push((sets[0], reason)),
             Err(_) => {
                 let (first, second) = sets.split_at(sets.len() / 2);
-                self.add(together, first, apart)?;
-                self.add(together, second, apart)?;
+                self.add(together, first, preferred, apart)?;
+                self.add(together, second, preferred, apart)?;
             }
         }
         Ok(())
@@ -168,6 +204,7 @@ impl Chooser<'_> {
         &mut self,
         set: &Set,
         chosen: &[String],
+        by_itself: &[String],
         apart: Option<String>,
         plan: &mut Plan,
     ) -> Result<(), PlanError> {
@@ -175,7 +212,8 @@ impl Chooser<'_> {
         if let Some(name) = others.first() {
             return Err(broken(set, format!("{name} has no version in the plan")));
         }
-        plan.planned.push(Planned { set: set.clone(), pins, apart });
+        let older = older(set, &pins, by_itself);
+        plan.planned.push(Planned { set: set.clone(), pins, apart, older });
         Ok(())
     }
 
@@ -195,6 +233,27 @@ impl Chooser<'_> {
         let others = pins.keys().filter(|name| !names.contains(name.as_str())).cloned().collect();
         Ok((pins, others))
     }
+}
+
+/// What a request names itself and gets from an older series: another first number, or the second behind a zero.
+fn older(set: &Set, pins: &BTreeMap<String, Pin>, by_itself: &[String]) -> Vec<Older> {
+    let series = |version: &str| {
+        let version = Version::from_str(version).ok()?;
+        let release = version.release().to_vec();
+        Some(release.iter().position(|part| *part != 0).map_or(release.clone(), |at| release[..=at].to_vec()))
+    };
+    let asked: BTreeSet<String> =
+        set.requirements.iter().filter_map(|text| Some(Named::parse(text).ok()?.name)).collect();
+    let pairs = by_itself.iter().filter_map(|pin| pin.split_once("=="));
+    pairs
+        .filter(|(name, _)| asked.contains(*name))
+        .filter_map(|(name, alone)| {
+            let planned = &pins.get(name)?.version;
+            let (before, now) = (series(alone)?, series(planned)?);
+            let older = now < before;
+            older.then(|| Older { name: name.to_owned(), planned: planned.clone(), alone: alone.to_owned() })
+        })
+        .collect()
 }
 
 fn broken(set: &Set, reason: String) -> PlanError {
@@ -223,5 +282,39 @@ impl Plan {
             }
         }
         versions
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn older_series_are_told() {
+        let set = Set {
+            python: "3.11".into(),
+            requirements: ["a", "b", "c>=1", "d"].map(str::to_owned).to_vec(),
+            services: vec!["s".into()],
+        };
+        let pin = |name: &str, version: &str| {
+            (
+                name.to_owned(),
+                Pin { name: name.into(), version: version.into(), url: String::new(), sha256: String::new() },
+            )
+        };
+        let pins = BTreeMap::from([
+            pin("a", "0.18.0"),
+            pin("b", "2.1"),
+            pin("c", "1.9"),
+            pin("d", "0.5.9"),
+            pin("e", "1"),
+        ]);
+        let alone = ["a==0.86.2", "b==2.9", "c==2.0", "d==0.5.10", "e==3"].map(str::to_owned);
+        let found: Vec<String> = older(&set, &pins, &alone)
+            .iter()
+            .map(|older| format!("{} {} {}", older.name, older.planned, older.alone))
+            .collect();
+        assert_eq!(found, ["a 0.18.0 0.86.2", "c 1.9 2.0"]);
     }
 }

@@ -111,6 +111,7 @@ mod tests {
             set,
             pins: pins(list),
             apart: apart.map(str::to_owned),
+            older: Vec::new(),
         };
         Plan {
             planned: vec![

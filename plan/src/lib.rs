@@ -21,7 +21,7 @@ mod document;
 mod resolver;
 mod sets;
 
-pub use choose::{LeftOut, Plan, PlanError, Planned, choose};
+pub use choose::{LeftOut, Older, Plan, PlanError, Planned, choose};
 pub use document::{constraints, lock};
 pub use resolver::{Pin, Uv, UvError};
 pub use sets::{Set, sets};

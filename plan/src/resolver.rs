@@ -176,7 +176,8 @@ fn reason(said: &str) -> String {
         .filter(|word| !word.contains("://"))
         .collect();
     let text = words.join(" ");
-    let text = text.strip_prefix("No solution found when resolving dependencies:").unwrap_or(&text).trim();
+    // What stands in front of it differs from release to release.
+    let text = text.find("Because ").map_or(text.as_str(), |at| &text[at..]);
     text.trim_end_matches('.').chars().take(600).collect()
 }
 

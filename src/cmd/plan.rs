@@ -10,7 +10,7 @@ use plinth_scan::{Options, scan};
 use crate::cli::{Outcome, print};
 use crate::failure::{During as _, Failure};
 use crate::policy::Policy;
-use crate::table::{cells, table, text};
+use crate::table::{row, table, text};
 use crate::ui::{Progress, note};
 
 /// The name of the constraints.
@@ -152,7 +152,7 @@ fn summary(plan: &Plan) -> String {
             let mut rows = table(&["package", "versions"]);
             for (name, versions) in several {
                 let versions: Vec<&str> = versions.iter().copied().collect();
-                rows.add_row(cells([(*name).to_owned(), versions.join(", ")]));
+                rows.add_row(row([(*name).to_owned(), versions.join(", ")]));
             }
             out.push_str(&format!("\n{}\n\n", text(rows)));
         }
@@ -161,6 +161,18 @@ fn summary(plan: &Plan) -> String {
         if let Some(reason) = &planned.apart {
             out.push_str(&format!("own versions: {}: {reason}\n", planned.set.services.join(", ")));
         }
+    }
+    for planned in plan.planned.iter().filter(|planned| !planned.older.is_empty()) {
+        let older = planned
+            .older
+            .iter()
+            .map(|older| format!("{} {} and not {}", older.name, older.planned, older.alone));
+        let older: Vec<String> = older.collect();
+        out.push_str(&format!(
+            "older than alone: {}: {}\n",
+            planned.set.services.join(", "),
+            older.join(", ")
+        ));
     }
     for left in &plan.left_out {
         out.push_str(&format!("left out: {}: {}\n", left.set.services.join(", "), left.reason));
