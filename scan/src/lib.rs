@@ -9,6 +9,7 @@
 //! context       a build context: what is in it, and what .dockerignore leaves out
 //! dockerfile    a Dockerfile as stages and instructions, variables expanded
 //! image         what of the context is where in a stage's file system
+//! instructions  the instructions of a Dockerfile, followed stage by stage
 //! shell         the commands of a RUN, as far as they can be read
 //! steps         the install steps: their form, which installs they come to, how plinth would treat them
 //! requirements  requirement files, line by line, with what they include
@@ -28,6 +29,7 @@ mod dockerfile;
 mod finding;
 mod fleet;
 mod image;
+mod instructions;
 mod project;
 mod requirements;
 mod service;
