@@ -67,6 +67,9 @@ pub enum PlanError {
     /// uv can't be asked.
     #[error(transparent)]
     Uv(#[from] UvError),
+    /// No request resolves at all: that is hardly the fleet's fault.
+    #[error("no service resolves, the first because: {0}")]
+    Nothing(String),
     /// A request doesn't resolve with the versions that were chosen for it.
     #[error("{services} resolves alone and not with the plan, which is a mistake of plinth's: {reason}")]
     Broken {
@@ -94,6 +97,10 @@ pub fn choose(
         let sets: Vec<&Set> = sets.iter().filter(|set| set.python == python).collect();
         let kept = before.get(python).map_or(&[] as &[String], Vec::as_slice);
         Chooser { uv, python, kept, progress }.choose(&sets, &mut plan)?;
+    }
+    if plan.planned.is_empty() && !sets.is_empty() {
+        let reason = plan.left_out.first().map(|left| left.reason.clone()).unwrap_or_default();
+        return Err(PlanError::Nothing(reason));
     }
     plan.planned.sort_by(|a, b| a.set.cmp(&b.set));
     plan.left_out.sort_by(|a, b| a.set.cmp(&b.set));
@@ -125,7 +132,7 @@ impl Chooser<'_> {
                 number + 1,
                 sets.len()
             ));
-            match self.uv.near(self.python, &set.requirements, self.kept)? {
+            match self.uv.near(self.python, &set.requirements, &[])? {
                 Ok(pins) => {
                     alone.push(*set);
                     by_itself.insert(*set, pins);

@@ -161,7 +161,7 @@ impl Uv {
         if by_index.iter().any(|text| said.contains(text)) {
             return Err(UvError::Index(reason(&said)));
         }
-        Ok(Err(reason(&said)))
+        Err(UvError::Answer(reason(&said)))
     }
 }
 

@@ -15,7 +15,8 @@ pub struct Set {
     pub services: Vec<String>,
 }
 
-/// The requests of the services that move, by interpreter. `default` is the version of Python for a service whose base
+/// The requests of the services that move, by interpreter. Those with constraints of their own, and with requirements by
+/// address, aren't among them: their author has decided. `default` is the version of Python for a service whose base
 /// doesn't say.
 #[must_use]
 pub fn sets(fleet: &Fleet, default: &str) -> Vec<Set> {
@@ -41,5 +42,5 @@ pub fn sets(fleet: &Fleet, default: &str) -> Vec<Set> {
 
 fn is_planned(service: &Service) -> bool {
     let installs = |step: &plinth_scan::Step| step.needed && step.foreseen != Foreseen::Fails;
-    service.class == Class::Migrate && service.steps.iter().any(installs)
+    service.class == Class::Migrate && !service.has_own_versions && service.steps.iter().any(installs)
 }

@@ -65,13 +65,13 @@ impl Kind {
             | Self::DockerfileMissing
             | Self::TargetMissing
             | Self::StageCycle
-            | Self::BuildFileUnreadable
             | Self::ShellRedirect
             | Self::RequirementsMissing
             | Self::RequirementMalformed
             | Self::RequirementsUnreadable
             | Self::TooLarge => Severity::Error,
             Self::BaseUnresolved
+            | Self::BuildFileUnreadable
             | Self::RequirementTwice
             | Self::StandardLibrary
             | Self::TestStageLast

@@ -23,6 +23,8 @@ pub(crate) struct Image {
     placed: Vec<Placed>,
     /// Directories that are known to be there.
     directories: Vec<String>,
+    /// Something ran that may have made any file, or the base has files of its own.
+    opaque: bool,
     /// The scripts that ran so far.
     ran: Vec<String>,
 }
@@ -40,8 +42,6 @@ enum What {
     Context(String),
     /// A path of another stage, as that stage was.
     Stage(Arc<Image>, String),
-    /// A here-document.
-    Text(String),
     /// Something from elsewhere, at or below `path`.
     Unknown,
 }
@@ -51,8 +51,6 @@ enum What {
 pub(crate) enum Origin {
     /// A file of the build context, by its path in it.
     Context(String),
-    /// Written in the Dockerfile.
-    Text(String),
     /// A directory.
     Directory,
     /// Something that isn't in the context may have brought it.
@@ -79,8 +77,9 @@ impl Image {
             let several = sources.len() > 1 || matches.len() > 1 || is_pattern(source);
             for path in matches {
                 let directory = context.entry(&path) == Entry::Directory;
-                let target = self.target(&path, destination, directory, several);
-                self.placed.push(Placed { path: target, what: What::Context(path) });
+                for path_there in self.targets(&path, destination, directory, several) {
+                    self.placed.push(Placed { path: path_there, what: What::Context(path.clone()) });
+                }
             }
         }
     }
@@ -96,9 +95,11 @@ impl Image {
         for source in sources {
             let path = clean(source);
             let origin = other.origin(context, &path, 0);
-            let directory = !matches!(origin, Origin::Context(_) | Origin::Text(_));
-            let target = self.target(&path, destination, directory, sources.len() > 1);
-            self.placed.push(Placed { path: target, what: What::Stage(Arc::clone(other), path) });
+            let directory = !matches!(origin, Origin::Context(_));
+            for path_there in self.targets(&path, destination, directory, sources.len() > 1) {
+                self.placed
+                    .push(Placed { path: path_there, what: What::Stage(Arc::clone(other), path.clone()) });
+            }
         }
     }
 
@@ -107,15 +108,25 @@ impl Image {
         self.placed.push(Placed { path: self.resolve(destination), what: What::Unknown });
     }
 
-    /// A here-document.
-    pub(crate) fn write(&mut self, name: &str, text: String, destination: &str) {
-        let target = self.target(name, destination, false, false);
-        self.placed.push(Placed { path: target, what: What::Text(text) });
+    /// A RUN, as text and as commands.
+    pub(crate) fn ran(&mut self, script: &str, commands: &[Vec<String>]) {
+        self.opaque |= may_make_files(script, commands);
+        self.ran.push(script.to_owned());
     }
 
-    /// A RUN.
-    pub(crate) fn ran(&mut self, script: &str) {
-        self.ran.push(script.to_owned());
+    /// Of a base with files of its own, nothing is known.
+    pub(crate) fn set_opaque(&mut self) {
+        self.opaque = true;
+    }
+
+    /// Where one source ends up: at the destination, or below it if that is a directory, which isn't always known.
+    fn targets(&self, source: &str, destination: &str, directory: bool, several: bool) -> Vec<String> {
+        let sure = self.target(source, destination, directory, several);
+        let name = source.rsplit('/').next().unwrap_or_default();
+        let below = clean(&format!("{sure}/{name}"));
+        let unsure =
+            !directory && !several && !destination.ends_with('/') && sure == self.resolve(destination);
+        if unsure { vec![below, sure] } else { vec![sure] }
     }
 
     /// Where one source ends up. A directory's content goes to the destination itself.
@@ -146,7 +157,7 @@ impl Image {
         let may_make =
             |script: &str| script.contains("git clone") || (!name.is_empty() && script.contains(name));
         let ran = self.ran.iter().map(String::as_str).chain([also]);
-        if ran.into_iter().any(may_make) { Origin::Unknown } else { Origin::Missing }
+        if self.opaque || ran.into_iter().any(may_make) { Origin::Unknown } else { Origin::Missing }
     }
 
     fn origin(&self, context: &Context, path: &str, depth: usize) -> Origin {
@@ -164,8 +175,6 @@ impl Image {
             let join =
                 |from: &str| if rest.is_empty() { from.to_owned() } else { clean(&format!("{from}/{rest}")) };
             match &placed.what {
-                What::Text(text) if rest.is_empty() => return Origin::Text(text.clone()),
-                What::Text(_) => {}
                 What::Unknown => return Origin::Unknown,
                 What::Stage(other, from) => match other.origin(context, &join(from), depth + 1) {
                     // What it made itself isn't known.
@@ -185,6 +194,61 @@ impl Image {
         }
         Origin::Missing
     }
+}
+
+/// Whether a script may make files that a later step reads: it does something that isn't known to make none.
+pub(crate) fn may_make_files(script: &str, commands: &[Vec<String>]) -> bool {
+    const MAKE_NONE: &[&str] = &[
+        ".",
+        ":",
+        "[",
+        "addgroup",
+        "adduser",
+        "apk",
+        "apt",
+        "apt-get",
+        "apt-key",
+        "cd",
+        "chmod",
+        "chown",
+        "dpkg",
+        "echo",
+        "exit",
+        "export",
+        "false",
+        "groupadd",
+        "ldconfig",
+        "locale-gen",
+        "mkdir",
+        "nltk",
+        "pip",
+        "pip3",
+        "playwright",
+        "printf",
+        "rm",
+        "set",
+        "sleep",
+        "test",
+        "true",
+        "umask",
+        "update-ca-certificates",
+        "useradd",
+        "usermod",
+    ];
+    let harmless = |command: &Vec<String>| {
+        let program = command[0].rsplit('/').next().unwrap_or_default();
+        let module = program.starts_with("python") && command.get(1).is_some_and(|flag| flag == "-m");
+        let pip = program.starts_with("pip3.")
+            || (module && command.get(2).is_some_and(|name| name == "pip" || name == "venv"));
+        MAKE_NONE.contains(&program) || pip
+    };
+    // `2>/dev/null` makes nothing, and an unquoted `>=1` no file that somebody reads.
+    let quiet =
+        script.replace("2>/dev/null", "").replace(">/dev/null", "").replace("2>&1", "").replace(">=", "");
+    quiet.contains(['>', '`'])
+        || quiet.contains("$(")
+        || quiet.contains("<<")
+        || !commands.iter().all(harmless)
 }
 
 /// What is left of a path below a directory; empty for the directory itself.
@@ -239,10 +303,12 @@ mod tests {
         last.copy_from(&context, &Arc::new(image.clone()), &strings(&["/srv/code"]), "/final");
         assert_eq!(origin(&last, "/final/main.py"), from("app/main.py"));
         assert_eq!(origin(&last, "/final/built.bin"), Origin::Unknown);
-        image.ran("poetry export -o locked.txt");
+        let commands = [strings(&["poetry", "export", "-o", "locked.txt"])];
+        assert_eq!(origin(&image, "/tmp/dev.txt/requirements-dev.txt"), from("requirements-dev.txt"));
+        image.ran("mkdir -p /x", &[strings(&["mkdir", "-p", "/x"])]);
+        assert_eq!(origin(&image, "locked.txt"), Origin::Missing);
+        image.ran("poetry export -o locked.txt", &commands);
         assert_eq!(origin(&image, "locked.txt"), Origin::Unknown);
         assert_eq!(image.origin_after(&context, "x/r.txt", "git clone https://h/x"), Origin::Unknown);
-        image.write("EOF", "flask\n".into(), "/srv/inline.txt");
-        assert_eq!(origin(&image, "inline.txt"), Origin::Text("flask\n".into()));
     }
 }

@@ -37,6 +37,9 @@ impl Reader<'_> {
                 Base::Stage(below) => Image::clone(&self.images[below]),
                 _ => Image::default(),
             };
+            if has_own_files(&self.stages.all[index].base) {
+                image.set_opaque();
+            }
             // ARGs are a stage's own; those of a stage below are known to it no more.
             let mut args = Scope::default();
             for instruction in stage.instructions {
@@ -58,29 +61,34 @@ impl Reader<'_> {
             for (name, value) in image.env.iter() {
                 scope.set(name, value);
             }
+            for name in image.env.unknown() {
+                scope.set_unknown(name);
+            }
             scope
         };
         match instruction {
             Instruction::Arg(arg) => {
                 for (name, default) in pairs(&arg.arguments.value, &scope()) {
                     let global = self.stages.global.get(&name).map(str::to_owned);
-                    if let Some(value) = self.job.args.get(&name).cloned().or(default).or(global) {
-                        args.set(&name, &value);
+                    match self.job.args.get(&name).cloned().or(default).or(global) {
+                        Some(value) => args.set(&name, &value),
+                        // Whoever builds it may say.
+                        None => args.set_unknown(&name),
                     }
                 }
             }
             Instruction::Env(env) => {
                 for (name, value) in pairs(&env.arguments.value, &scope()) {
-                    if let Some(value) = value {
-                        image.env.set(name, value);
+                    match value {
+                        Some(value) => image.env.set(name, value),
+                        None => image.env.set_unknown(&name),
                     }
                 }
             }
-            Instruction::Workdir(workdir) => {
-                if let Some(path) = expand(&workdir.arguments.value, &scope()) {
-                    image.change_directory(&path);
-                }
-            }
+            Instruction::Workdir(workdir) => match expand(&workdir.arguments.value, &scope()) {
+                Some(path) => image.change_directory(&path),
+                None => image.set_opaque(),
+            },
             Instruction::User(user) => {
                 image.user = expand(&user.arguments.value, &scope()).unwrap_or_else(|| "unknown".to_owned());
             }
@@ -94,6 +102,9 @@ impl Reader<'_> {
                 for (name, value) in args.iter().filter(|(name, _)| image.env.get(name).is_none()) {
                     seen.env.set(name, value);
                 }
+                for name in args.unknown().filter(|name| image.env.get(name).is_none()) {
+                    seen.env.set_unknown(name);
+                }
                 let place = Place {
                     file: self.file,
                     line: self.lines.at(run.run.span.start),
@@ -103,30 +114,32 @@ impl Reader<'_> {
                 };
                 let step = steps::look(run, &seen, &self.context, self.tree, &place, self.findings);
                 self.service.steps.extend(step);
-                if let Run::Shell(text) = script(run, self.escape) {
-                    if self.needed[stage] {
-                        self.service.apt.extend(apt_packages(&commands(&text, &seen.env)));
+                let (text, words) = match script(run, self.escape) {
+                    Run::Shell(text) => {
+                        let words = commands(&text, &seen.env);
+                        (text, words)
                     }
-                    image.ran(&text);
+                    Run::Exec(words) => (words.join(" "), vec![words]),
+                };
+                if self.needed[stage] {
+                    self.service.apt.extend(apt_packages(&words));
                 }
+                image.ran(&text, &words);
             }
             _ => {}
         }
     }
 
     fn copy(&mut self, copy: &CopyInstruction<'_>, stage: usize, image: &mut Image, scope: &Scope) {
-        let Some(destination) = expand(&copy.dest.value, scope) else { return };
+        let Some(destination) = expand(&copy.dest.value, scope) else { return image.set_opaque() };
         let line = self.lines.at(copy.copy.span.start);
         let from = flag(&copy.options, "from");
-        let mut sources = Vec::new();
-        for source in &copy.src {
-            match source {
-                Copied::Path(path) => sources.extend(expand(&path.value, scope)),
-                Copied::HereDoc(document) => image.write("", document.value.to_string(), &destination),
-                _ => {}
-            }
-        }
+        let Some(sources) = sources(&copy.src, scope) else { return image.copy_unknown(&destination) };
         match from {
+            // It keeps directories of the source's path, of which nothing else here knows.
+            None if copy.options.iter().any(|flag| flag.name.value == "parents") => {
+                image.copy_unknown(&destination);
+            }
             None => {
                 self.check(&sources, line, stage);
                 image.copy(&self.context, &sources, &destination);
@@ -139,22 +152,17 @@ impl Reader<'_> {
     }
 
     fn add(&mut self, add: &AddInstruction<'_>, stage: usize, image: &mut Image, scope: &Scope) {
-        let Some(destination) = expand(&add.dest.value, scope) else { return };
+        let Some(destination) = expand(&add.dest.value, scope) else { return image.set_opaque() };
         let line = self.lines.at(add.add.span.start);
         let elsewhere = |source: &str| source.contains("://") || source.starts_with("git@");
+        // A pattern may match one.
         let archive = |source: &str| {
-            [".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst"]
-                .iter()
-                .any(|ending| source.ends_with(ending))
+            const ENDINGS: &[&str] = &[
+                ".tar", ".gz", ".tgz", ".xz", ".txz", ".bz2", ".tbz", ".tbz2", ".zst", ".tzst", ".lz", ".Z",
+            ];
+            is_pattern(source) || ENDINGS.iter().any(|ending| source.ends_with(ending))
         };
-        let mut sources = Vec::new();
-        for source in &add.src {
-            match source {
-                Copied::Path(path) => sources.extend(expand(&path.value, scope)),
-                Copied::HereDoc(document) => image.write("", document.value.to_string(), &destination),
-                _ => {}
-            }
-        }
+        let Some(mut sources) = sources(&add.src, scope) else { return image.copy_unknown(&destination) };
         sources.retain(|source| {
             let unknown = elsewhere(source) || archive(source);
             if unknown {
@@ -190,6 +198,41 @@ impl Reader<'_> {
             };
             self.findings.push(Finding::new(Kind::CopyMissing, self.file, Some(line), message));
         }
+    }
+}
+
+/// The paths that a COPY or ADD names. None if one of them isn't known, or is a here-document.
+fn sources(all: &[Copied<'_>], scope: &Scope) -> Option<Vec<String>> {
+    let path = |source: &Copied<'_>| match source {
+        Copied::Path(path) => expand(&path.value, scope),
+        _ => None,
+    };
+    all.iter().map(path).collect()
+}
+
+/// Whether an image may have files, and a working directory, that a service counts on. Those of official images of
+/// languages and distributions have none.
+fn has_own_files(base: &Base) -> bool {
+    const BARE: &[&str] = &[
+        "almalinux",
+        "alpine",
+        "amazonlinux",
+        "busybox",
+        "buildpack-deps",
+        "centos",
+        "debian",
+        "fedora",
+        "golang",
+        "node",
+        "python",
+        "rockylinux",
+        "rust",
+        "ubuntu",
+    ];
+    match base {
+        Base::Image(name) => !BARE.contains(&crate::class::repository(name).as_str()),
+        Base::Unresolved(_) => true,
+        Base::Scratch | Base::Stage(_) => false,
     }
 }
 

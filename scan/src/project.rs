@@ -2,6 +2,7 @@
 //!
 //! `pip install .` takes the project's dependencies; poetry, uv and pipenv take their lock where there is one.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use serde_json::Value as Json;
@@ -136,6 +137,8 @@ fn one_caret(text: &str) -> Option<String> {
 fn toml_lock(text: &str, name: &str) -> Result<Vec<Requirement>, String> {
     let table = text.parse::<Table>().map_err(|error| error.message().to_owned())?;
     let packages = table.get("package").and_then(Value::as_array).into_iter().flatten();
+    let lines: HashMap<&str, usize> =
+        text.lines().zip(1..).filter(|(line, _)| line.starts_with("name = ")).collect();
     let pin = |package: &Value| {
         let (package_name, version) = (package.get("name")?.as_str()?, package.get("version")?.as_str()?);
         let elsewhere = package.get("source").and_then(Value::as_table).is_some_and(|source| {
@@ -145,7 +148,7 @@ fn toml_lock(text: &str, name: &str) -> Result<Vec<Requirement>, String> {
                 || source.contains_key("git")
                 || matches!(kind, Some("git" | "directory" | "file" | "url"))
         });
-        let line = line_of(text, &format!("name = \"{package_name}\""));
+        let line = lines.get(format!("name = \"{package_name}\"").as_str()).copied().unwrap_or(1);
         (!elsewhere).then(|| requirements::parse(&format!("{package_name}=={version}"), name, line).ok())?
     };
     Ok(packages.filter_map(pin).collect())

@@ -3,6 +3,7 @@
 //! A strict reader decides what may be assembled (`plinth_layers::pip::read_requirements`); this one reads on behind a
 //! mistake, and knows where everything stands.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use plinth_layers::pip::{Named, requirement_lines};
@@ -10,6 +11,8 @@ use serde::Serialize;
 
 use crate::finding::{Finding, Kind};
 
+/// Files that one file includes, each time counted.
+const MAX_FILES: usize = 500;
 /// Files that include one another.
 const MAX_DEPTH: usize = 16;
 
@@ -81,7 +84,7 @@ pub(crate) fn read(
     constraint: bool,
     asked_in: (&str, usize),
 ) -> (Read, Text) {
-    let mut reader = Reader { source, read: Read::default(), stack: Vec::new() };
+    let mut reader = Reader { source, read: Read::default(), stack: Vec::new(), files: 0 };
     let text = source.text(path);
     reader.file(path, constraint, asked_in);
     (reader.read, text)
@@ -91,6 +94,7 @@ struct Reader<'a> {
     source: &'a dyn Source,
     read: Read,
     stack: Vec<PathBuf>,
+    files: usize,
 }
 
 impl Reader<'_> {
@@ -106,6 +110,15 @@ impl Reader<'_> {
         if self.stack.len() == MAX_DEPTH {
             let message = format!("requirement files nested more than {MAX_DEPTH} deep aren't followed");
             return self.finding(Kind::RequirementsUnreadable, asked_in, message);
+        }
+        self.files += 1;
+        if self.files > MAX_FILES {
+            if self.files == MAX_FILES + 1 {
+                let message =
+                    format!("more than {MAX_FILES} requirement files are included; the rest isn't read");
+                self.finding(Kind::RequirementsUnreadable, asked_in, message);
+            }
+            return;
         }
         let (text, name) = match self.source.text(path) {
             Text::Found { text, name } => (text, name),
@@ -139,6 +152,9 @@ impl Reader<'_> {
         if requirement.is_empty() {
             return self.options(path, name, number, options);
         }
+        if requirement.contains("${") {
+            return;
+        }
         if is_local(requirement) {
             return self.read.local.push(requirement.to_owned());
         }
@@ -168,7 +184,8 @@ impl Reader<'_> {
         let value = joined.or_else(|| options.get(1).copied()).unwrap_or_default().trim_matches(['"', '\'']);
         match option {
             "-r" | "--requirement" | "-c" | "--constraint" => {
-                if value.contains("://") {
+                // An address, or a variable that pip takes from its environment.
+                if value.contains("://") || value.contains("${") {
                     return;
                 }
                 let directory = path.parent().unwrap_or_else(|| Path::new(""));
@@ -210,14 +227,16 @@ pub(crate) fn is_local(requirement: &str) -> bool {
 /// Names that a file or command has more than once, with the second place of each.
 pub(crate) fn twice(requirements: &[Requirement]) -> Vec<(&Requirement, &Requirement)> {
     let mut found = Vec::new();
-    for (at, requirement) in requirements.iter().enumerate() {
-        let same = |other: &&Requirement| {
-            other.name == requirement.name
-                && other.file == requirement.file
-                && other.marker == requirement.marker
-        };
-        if let Some(first) = requirements[..at].iter().find(same) {
-            found.push((first, requirement));
+    let mut first: HashMap<(&str, &str, Option<&str>), &Requirement> = HashMap::new();
+    for requirement in requirements {
+        let key = (requirement.name.as_str(), requirement.file.as_str(), requirement.marker.as_deref());
+        match first.get(&key) {
+            // One line that is included twice is one line.
+            Some(known) if known.line == requirement.line && known.text == requirement.text => {}
+            Some(known) => found.push((*known, requirement)),
+            None => {
+                first.insert(key, requirement);
+            }
         }
     }
     found

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::class::{self, Class};
 use crate::context::Context;
-use crate::dockerfile::{Base, Lines, Stages, needed};
-use crate::finding::{Finding, Kind};
+use crate::dockerfile::{Base, Lines, Stages, needed, without_bodies};
+use crate::finding::{Finding, Kind, Severity};
 use crate::instructions::Reader;
 use crate::requirements::Requirement;
 use crate::steps::{Foreseen, Step};
@@ -79,6 +79,9 @@ pub struct Service {
     pub steps: Vec<Step>,
     /// What its steps ask for, in the stages that the target needs: each requirement once, sorted.
     pub requirements: Vec<Requirement>,
+    /// Some install has constraints of its own, or names files in place of versions.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub has_own_versions: bool,
     /// The Debian packages that it installs with apt, sorted.
     pub apt: Vec<String>,
 }
@@ -121,6 +124,7 @@ pub(crate) fn read(
         stages: Vec::new(),
         steps: Vec::new(),
         requirements: Vec::new(),
+        has_own_versions: false,
         apt: Vec::new(),
     };
     let path = tree.join(&job.dockerfile);
@@ -133,6 +137,7 @@ pub(crate) fn read(
             return service;
         }
     };
+    let text = without_bodies(&text);
     let dockerfile = match parse_dockerfile::parse(&text) {
         Ok(dockerfile) => dockerfile,
         Err(error) => {
@@ -140,12 +145,18 @@ pub(crate) fn read(
             let why = error.to_string();
             // It names the place behind what is wrong.
             let why = why.split(" at line ").next().unwrap_or(&why).to_owned();
-            findings.push(Finding::new(
+            let mut finding = Finding::new(
                 Kind::DockerfileUnreadable,
                 &file,
                 line,
                 format!("BuildKit can't parse it: {why}"),
-            ));
+            );
+            if why.starts_with("duplicate stage name") {
+                // That builds, with the last of the two.
+                finding.severity = Severity::Warning;
+                finding.message = format!("it isn't looked at: {why}");
+            }
+            findings.push(finding);
             return service;
         }
     };
@@ -211,6 +222,7 @@ pub(crate) fn read(
     let steps = service.steps.iter().filter(|step| step.needed && step.foreseen != Foreseen::Fails);
     let mut requirements: Vec<Requirement> =
         steps.flat_map(|step| step.requirements.iter().cloned()).collect();
+    service.has_own_versions = service.steps.iter().any(|step| step.needed && step.has_own_versions);
     requirements.sort();
     requirements.dedup_by(|a, b| a.text == b.text);
     service.requirements = requirements;

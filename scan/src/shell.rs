@@ -5,12 +5,22 @@ use brush_parser::{ParserOptions, Token, uncached_tokenize_str};
 
 use crate::dockerfile::{Scope, expand};
 
+/// The longest script that is read, in bytes.
+const MAX_SCRIPT: usize = 256 * 1024;
+/// Substitutions in one script.
+const MAX_NESTING: usize = 200;
+
 /// What opens or continues a construct where a command could stand.
 const KEYWORDS: &[&str] =
     &["if", "then", "elif", "else", "fi", "while", "until", "do", "done", "!", "{", "}", "time"];
 
 /// The simple commands of a script, each as its words with quotes taken off. A `for` or `case` is passed over.
 pub(crate) fn commands(script: &str, scope: &Scope) -> Vec<Vec<String>> {
+    // The tokenizer calls itself for each of these.
+    if script.len() > MAX_SCRIPT || script.matches("$(").count() + script.matches("${").count() > MAX_NESTING
+    {
+        return Vec::new();
+    }
     let options = ParserOptions { posix_mode: true, sh_mode: true, ..ParserOptions::default() };
     let Ok(tokens) = uncached_tokenize_str(script, &options.tokenizer_options()) else { return Vec::new() };
     let (mut all, mut current): (Vec<Vec<String>>, Vec<String>) = (Vec::new(), Vec::new());
@@ -31,7 +41,7 @@ pub(crate) fn commands(script: &str, scope: &Scope) -> Vec<Vec<String>> {
                 let keyword = current.is_empty() && KEYWORDS.contains(&word.as_str());
                 let assignment = current.is_empty() && is_assignment(word);
                 if !keyword && !assignment {
-                    current.push(expand(word, scope).unwrap_or_else(|| word.clone()));
+                    current.push(expanded(word, scope));
                 }
             }
         }
@@ -44,6 +54,25 @@ pub(crate) fn commands(script: &str, scope: &Scope) -> Vec<Vec<String>> {
         }
     }
     all
+}
+
+/// A word without its quotes. What depends on a variable that isn't known stays as it is written.
+fn expanded(word: &str, scope: &Scope) -> String {
+    let known = |name: &str| scope.get(name).is_some();
+    let names = word.split('$').skip(1).map(|rest| {
+        let rest = rest.trim_start_matches('{');
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
+        &rest[..end]
+    });
+    if word.contains('`') || names.into_iter().any(|name| !known(name)) {
+        return word.to_owned();
+    }
+    expand(word, scope).unwrap_or_else(|| word.to_owned())
+}
+
+/// Whether a word still has something in it that only the shell can tell.
+pub(crate) fn is_open(word: &str) -> bool {
+    word.is_empty() || word.contains(['$', '`', '*', '?', '<', '>', '{', '\''])
 }
 
 fn is_redirection(operator: &str) -> bool {

@@ -82,7 +82,13 @@ pub(crate) fn walk(root: &Path) -> Result<Found, WalkError> {
     let mut found = Found::default();
     // Hidden directories hold CI definitions and development containers, which are services too.
     let mut builder = WalkBuilder::new(root);
-    builder.hidden(false).require_git(false).git_global(false).parents(false).follow_links(false);
+    builder
+        .ignore(false)
+        .hidden(false)
+        .require_git(false)
+        .git_global(false)
+        .parents(false)
+        .follow_links(false);
     builder.filter_entry(|entry| entry.file_name() != ".git");
     builder.sort_by_file_path(Path::cmp);
     for entry in builder.build().flatten() {

@@ -57,6 +57,12 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let options = Options { policy: policy.map(|policy| policy.document().clone()).unwrap_or_default() };
     let fleet =
         scan(std::slice::from_ref(&args.tree), &options).map_err(|error| Failure::new(error.to_string()))?;
+    if args.frontend.is_empty() {
+        return Err(Failure::new("--frontend names no image"));
+    }
+    if !fleet.services.iter().any(moves) {
+        return Err(Failure::new("no service here moves").hint("plinth scan says why"));
+    }
     let on = Switch { frontend: &args.frontend, policy: context.as_deref() };
     let (text, count) = match args.format {
         Format::Bake => {
@@ -156,8 +162,10 @@ fn bake(fleet: &Fleet, on: &Switch<'_>) -> Bake {
     let mut target = BTreeMap::new();
     for service in fleet.services.iter().filter(|service| moves(service)) {
         // Bake takes the Dockerfile's path from the context.
-        let dockerfile =
-            relative(Path::new(&service.dockerfile), Path::new(service.context.trim_start_matches('.')));
+        let dockerfile = relative(
+            Path::new(&service.dockerfile),
+            Path::new(if service.context == "." { "" } else { &service.context }),
+        );
         let whole = Target {
             context: service.context.clone(),
             dockerfile: dockerfile.display().to_string(),
@@ -165,20 +173,34 @@ fn bake(fleet: &Fleet, on: &Switch<'_>) -> Bake {
             args: on.args(service),
             contexts: on.contexts(),
         };
-        for name in std::iter::once(service.in_file.as_ref().unwrap_or(&service.name)).chain(&service.also) {
+        // Two files may have a service of one name, and only one of them is behind this one.
+        let written = service.in_file.as_ref().filter(|name| named(fleet, name) == 1);
+        for name in std::iter::once(written.unwrap_or(&service.name)).chain(&service.also) {
             target.insert(target_name(name, &target), whole.clone());
         }
     }
     let group = Group { targets: target.keys().cloned().collect() };
-    Bake { group: BTreeMap::from([(GROUP.to_owned(), group)]), target }
+    // A service may have that name.
+    let name = if target.contains_key(GROUP) { format!("{GROUP}-all") } else { GROUP.to_owned() };
+    Bake { group: BTreeMap::from([(name, group)]), target }
+}
+
+/// How many services have this name in their file.
+fn named(fleet: &Fleet, name: &str) -> usize {
+    fleet.services.iter().filter(|service| service.in_file.as_deref() == Some(name)).count()
 }
 
 /// Letters, digits, `_` and `-` only, and not one that is taken.
 fn target_name(name: &str, taken: &BTreeMap<String, Target>) -> String {
-    let plain = |letter: char| if letter.is_ascii_alphanumeric() || letter == '_' { letter } else { '-' };
+    // What bake itself makes of the name of a compose service.
+    let plain = |letter: char| match letter {
+        letter if letter.is_ascii_alphanumeric() || letter == '_' => letter,
+        '.' => '_',
+        _ => '-',
+    };
     let name: String = name.chars().map(plain).collect();
     let name = name.trim_matches('-');
-    let name = if name.is_empty() || name == GROUP { format!("{name}-service") } else { name.to_owned() };
+    let name = if name.is_empty() { "service".to_owned() } else { name.to_owned() };
     let mut numbered = (2..).map(|number| format!("{name}-{number}"));
     let mut next = name.clone();
     while taken.contains_key(&next) {
@@ -213,7 +235,7 @@ fn compose(fleet: &Fleet, on: &Switch<'_>, wanted: Option<&Path>) -> Result<Comp
     let files: BTreeSet<String> =
         fleet.services.iter().filter(|service| moves(service)).filter_map(of).collect();
     let file = match wanted {
-        Some(wanted) => wanted.display().to_string(),
+        Some(wanted) => wanted.strip_prefix(".").unwrap_or(wanted).display().to_string(),
         None => match files.iter().collect::<Vec<_>>().as_slice() {
             [] => {
                 return Err(Failure::new("no compose file here builds a service that moves").hint(
@@ -239,10 +261,16 @@ fn compose(fleet: &Fleet, on: &Switch<'_>, wanted: Option<&Path>) -> Result<Comp
         fleet.services.iter().filter(|service| moves(service) && of(service).as_ref() == Some(&file))
     {
         for name in service.in_file.iter().chain(&service.also) {
+            // Compose takes paths from where its file is.
+            let directory = Path::new(&file).parent().unwrap_or(Path::new(""));
+            let contexts = on
+                .contexts()
+                .into_iter()
+                .map(|(name, path)| (name, relative(Path::new(&path), directory).display().to_string()));
             let args = BTreeMap::from([(SYNTAX.to_owned(), on.frontend.to_owned())]);
             services.insert(
                 name.clone(),
-                ComposeService { build: ComposeBuild { args, additional_contexts: on.contexts() } },
+                ComposeService { build: ComposeBuild { args, additional_contexts: contexts.collect() } },
             );
         }
     }
@@ -282,14 +310,14 @@ mod tests {
         let (_root, fleet) = sample();
         let document = bake(&fleet, &Switch { frontend: "r/plinth:1", policy: Some("../platform") });
         let names: Vec<&str> = document.target.keys().map(String::as_str).collect();
-        assert_eq!(names, ["api", "jobs-nightly-v2", "plinth-service", "twin"]);
-        assert_eq!(document.group["plinth"].targets, names);
+        assert_eq!(names, ["api", "jobs-nightly_v2", "plinth", "twin"]);
+        assert_eq!(document.group["plinth-all"].targets, names);
         let api = &document.target["api"];
         assert_eq!((api.context.as_str(), api.dockerfile.as_str()), (".", "deploy/Api.Dockerfile"));
         let args: Vec<(&str, &str)> = api.args.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         assert_eq!(args, [("A", "1"), ("BUILDKIT_SYNTAX", "r/plinth:1")]);
         assert_eq!(api.contexts["plinth"], "../platform");
-        let nightly = &document.target["jobs-nightly-v2"];
+        let nightly = &document.target["jobs-nightly_v2"];
         assert_eq!(
             (nightly.context.as_str(), nightly.dockerfile.as_str()),
             ("jobs/nightly.v2", "Dockerfile")

@@ -59,6 +59,11 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     }
     let uv =
         Uv { program: args.uv.clone(), index_url: args.index_url.clone(), platform: args.platform.clone() };
+    if !args.output.is_dir() {
+        return Err(
+            Failure::new(format!("`{}` is no directory", args.output.display())).hint("make it first")
+        );
+    }
     let (lock_file, constraints_file) = (args.output.join(lock::FILE), args.output.join(CONSTRAINTS));
     let before = if args.upgrade { BTreeMap::new() } else { before(&lock_file)? };
     let progress = Progress::new();
@@ -113,6 +118,9 @@ fn failure(error: PlanError) -> Failure {
         }
         PlanError::Uv(UvError::Index(_)) => {
             Some("nothing was written; name an index with --index-url, or try again when it answers")
+        }
+        PlanError::Uv(UvError::Answer(_)) | PlanError::Nothing(_) => {
+            Some("nothing was written; do --index-url, --platform and --uv name the right ones?")
         }
         PlanError::Uv(_) | PlanError::Broken { .. } => None,
     };

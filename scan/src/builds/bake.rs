@@ -10,17 +10,22 @@ use super::Written;
 
 /// `inherits` that are followed.
 const MAX_DEPTH: usize = 16;
+/// Targets that one target inherits from, each time counted.
+const MAX_PARENTS: usize = 256;
 
 /// A target, with everything that is no plain value left out.
 #[derive(Clone, Debug, Default)]
 struct Target {
     fields: BTreeMap<String, Value>,
+    /// Something that matters couldn't be evaluated.
+    unknown: bool,
 }
 
 pub(super) fn json(text: &str) -> Result<Vec<Written>, String> {
     let document: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let targets = document.as_object().and_then(|top| top.get("target")).and_then(Value::as_object);
     let target = |value: &Value| Target {
+        unknown: false,
         fields: value
             .as_object()
             .into_iter()
@@ -48,8 +53,15 @@ pub(super) fn hcl(text: &str) -> Result<Vec<Written>, String> {
         let Some(name) = label(block) else { continue };
         let mut target = Target::default();
         for attribute in block.body().attributes() {
-            if let Some(value) = evaluated(attribute.expr(), &context) {
-                target.fields.insert(attribute.key().to_owned(), value);
+            match evaluated(attribute.expr(), &context) {
+                Some(value) => {
+                    target.fields.insert(attribute.key().to_owned(), value);
+                }
+                // A build in a place that isn't known is none that could be looked at.
+                None => {
+                    target.unknown |=
+                        matches!(attribute.key(), "context" | "dockerfile" | "target" | "inherits")
+                }
             }
         }
         targets.insert(name, target);
@@ -78,8 +90,9 @@ fn builds(targets: &BTreeMap<String, Target>) -> Vec<Written> {
         |target: &Target, name: &str| target.fields.get(name).and_then(Value::as_str).map(str::to_owned);
     let mut all = Vec::new();
     for (name, target) in targets {
-        let target = inherited(targets, target, 0);
-        if target.fields.contains_key("dockerfile-inline") {
+        let target = inherited(targets, target, 0, &mut 0);
+        let other = ["dockerfile-inline", "matrix"].iter().any(|field| target.fields.contains_key(*field));
+        if target.unknown || other {
             continue;
         }
         let args = target.fields.get("args").and_then(Value::as_object);
@@ -101,12 +114,13 @@ fn builds(targets: &BTreeMap<String, Target>) -> Vec<Written> {
 }
 
 /// A target with what it inherits: later parents win over earlier ones, and it wins over all of them.
-fn inherited(targets: &BTreeMap<String, Target>, target: &Target, depth: usize) -> Target {
+fn inherited(targets: &BTreeMap<String, Target>, target: &Target, depth: usize, seen: &mut usize) -> Target {
     let mut whole = Target::default();
     let parents = target.fields.get("inherits").and_then(Value::as_array).into_iter().flatten();
     for parent in parents.filter_map(Value::as_str).filter_map(|name| targets.get(name)) {
-        if depth < MAX_DEPTH {
-            whole.merge(inherited(targets, parent, depth + 1));
+        *seen += 1;
+        if depth < MAX_DEPTH && *seen < MAX_PARENTS {
+            whole.merge(inherited(targets, parent, depth + 1, seen));
         }
     }
     whole.merge(target.clone());
@@ -115,6 +129,7 @@ fn inherited(targets: &BTreeMap<String, Target>, target: &Target, depth: usize) 
 
 impl Target {
     fn merge(&mut self, other: Self) {
+        self.unknown |= other.unknown;
         for (name, value) in other.fields {
             match (self.fields.get_mut(&name), value) {
                 (Some(Value::Object(own)), Value::Object(more)) => own.extend(more),

@@ -49,7 +49,8 @@ pub(super) fn read(text: &str, variables: &BTreeMap<String, String>) -> Result<V
     let mut value: Value = serde_norway::from_str(text).map_err(|error| error.to_string())?;
     value.apply_merge().map_err(|error| error.to_string())?;
     let file: File = serde_norway::from_value(value).map_err(|error| error.to_string())?;
-    let mut scope = Scope::default();
+    // Variables come from the environment too, of which nothing is known here.
+    let mut scope = Scope::open();
     for (name, value) in variables {
         scope.set(name, value);
     }

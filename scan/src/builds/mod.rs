@@ -66,7 +66,12 @@ pub(crate) fn read(tree: &Path, file: &Path, dialect: Dialect, findings: &mut Ve
     for build in written {
         let context = build.context.as_deref().unwrap_or(".");
         // A repository or an archive somewhere else, or nothing that is known here.
-        if context.contains("://") || context.contains('$') || context.starts_with("git@") {
+        let elsewhere =
+            |path: &str| path.contains("://") || path.contains('$') || path.starts_with(['~', '/']);
+        if elsewhere(context)
+            || context.starts_with("git@")
+            || build.dockerfile.as_deref().is_some_and(elsewhere)
+        {
             continue;
         }
         let Some(context) = inside(&directory.join(context)) else {
@@ -83,7 +88,11 @@ pub(crate) fn read(tree: &Path, file: &Path, dialect: Dialect, findings: &mut Ve
         }
         let dockerfile = context.join(build.dockerfile.as_deref().unwrap_or("Dockerfile"));
         let found = inside(&dockerfile).filter(|path| tree.join(path).is_file());
+        // What names neither is there to be inherited from, or to be merged with another file's.
         let Some(dockerfile) = found else {
+            if build.context.is_none() {
+                continue;
+            }
             let message = format!("the Dockerfile of `{}` isn't there: {}", build.name, dockerfile.display());
             finding(Kind::DockerfileMissing, message);
             continue;

@@ -3,31 +3,68 @@
 //! What BuildKit expands: `$NAME`, `${NAME}`, `${NAME:-word}`, `${NAME-word}`, `${NAME:+word}`, `${NAME+word}`, and
 //! `${NAME:?word}`. Patterns (`${NAME#…}`, `${NAME%…}`, `${NAME/…}`) are not: their result counts as unknown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The longest text that variables may come to, in bytes: each can double the one before.
+const LONGEST: usize = 64 * 1024;
+/// Words within words, as in `${A:-${B}}`.
+const MAX_DEPTH: usize = 32;
 
 /// The variables that are set at some place of a Dockerfile.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Scope(BTreeMap<String, String>);
+pub(crate) struct Scope {
+    values: BTreeMap<String, String>,
+    /// Set by somebody else, to nobody knows what: an ARG without a value.
+    unknown: BTreeSet<String>,
+    /// What isn't set here may be set elsewhere.
+    open: bool,
+}
 
 impl Scope {
+    /// A scope in which a variable that isn't set counts as unknown, and not as empty.
+    pub(crate) fn open() -> Self {
+        Self { open: true, ..Self::default() }
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.values.get(name).map(String::as_str)
     }
 
     pub(crate) fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
-        self.0.insert(name.into(), value.into());
+        let name = name.into();
+        self.unknown.remove(&name);
+        self.values.insert(name, value.into());
+    }
+
+    /// Somebody else may give it a value.
+    pub(crate) fn set_unknown(&mut self, name: &str) {
+        self.values.remove(name);
+        self.unknown.insert(name.to_owned());
+    }
+
+    /// Whether its value, or that it has none, is known.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.values.contains_key(name) || !(self.open || self.unknown.contains(name))
     }
 
     /// All of them, by name.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The names of those whose value isn't known.
+    pub(crate) fn unknown(&self) -> impl Iterator<Item = &str> {
+        self.unknown.iter().map(String::as_str)
     }
 }
 
 /// A word with its variables expanded and its quotes taken off. None where that can't be told.
 pub(crate) fn expand(text: &str, scope: &Scope) -> Option<String> {
-    let mut reader = Reader { letters: text.chars().collect(), at: 0, scope };
-    reader.until(None)
+    if text.len() > LONGEST {
+        return None;
+    }
+    let mut reader = Reader { letters: text.chars().collect(), at: 0, depth: 0, scope };
+    reader.until(None).filter(|text| text.len() <= LONGEST)
 }
 
 /// The pairs of an ENV, ARG or LABEL: `A=1 B="2 3"`, or `A value to the end`. A value is none where it can't be told, or
@@ -78,6 +115,7 @@ fn words(text: &str) -> Vec<String> {
 struct Reader<'a> {
     letters: Vec<char>,
     at: usize,
+    depth: usize,
     scope: &'a Scope,
 }
 
@@ -134,7 +172,7 @@ impl Reader<'_> {
             if name.is_empty() {
                 return Some("$".to_owned());
             }
-            return Some(self.scope.get(&name).unwrap_or_default().to_owned());
+            return self.scope.knows(&name).then(|| self.scope.get(&name).unwrap_or_default().to_owned());
         }
         self.at += 1;
         let mut name = String::new();
@@ -145,13 +183,15 @@ impl Reader<'_> {
         let value = self.scope.get(&name).map(str::to_owned);
         let mut operator = self.next()?;
         if operator == '}' {
-            return Some(value.unwrap_or_default());
+            return self.scope.knows(&name).then(|| value.unwrap_or_default());
         }
         let empty_counts = operator == ':';
         if empty_counts {
             operator = self.next()?;
         }
-        let word = self.until(Some('}'))?;
+        self.depth += 1;
+        let word = if self.depth < MAX_DEPTH { self.until(Some('}')) } else { None }?;
+        self.depth -= 1;
         let set = value.as_deref().is_some_and(|value| !empty_counts || !value.is_empty());
         match operator {
             '-' => Some(if set { value.unwrap_or_default() } else { word }),
@@ -197,6 +237,27 @@ mod tests {
         ] {
             assert_eq!(expand(text, &scope()).as_deref(), wanted, "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_unknown_and_what_is_too_much() {
+        let mut scope = scope();
+        scope.set_unknown("GIVEN");
+        assert_eq!(expand("x-$GIVEN", &scope), None);
+        assert_eq!(expand("x-${GIVEN:-y}", &scope).as_deref(), Some("x-y"));
+        assert_eq!(expand("$NONE", &Scope::open()), None);
+        let mut doubled = Scope::default();
+        doubled.set("A0", "x".repeat(1000));
+        for number in 1..40 {
+            let Some(value) = expand(&format!("$A{0}$A{0}", number - 1), &doubled) else { return };
+            doubled.set(format!("A{number}"), value);
+        }
+        panic!("forty doublings are too much");
+    }
+
+    #[test]
+    fn nesting_has_an_end() {
+        assert_eq!(expand(&"${A:-".repeat(10_000), &Scope::default()), None);
     }
 
     #[test]

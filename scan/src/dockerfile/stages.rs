@@ -62,8 +62,10 @@ impl Stages {
         }
         for arg in dockerfile.global_args() {
             for (name, default) in pairs(&arg.arguments.value, &global) {
-                if let Some(value) = args.get(&name).cloned().or(default) {
-                    global.set(name, value);
+                match args.get(&name).cloned().or(default) {
+                    Some(value) => global.set(name, value),
+                    None if global.get(&name).is_none() => global.set_unknown(&name),
+                    None => {}
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! The operation that BuildKit's Dockerfile frontend would make of a RUN, as far as a look at it needs.
 
+use std::path::PathBuf;
+
 use parse_dockerfile::{Flag, RunInstruction};
 use plinth_proto::pb;
 
@@ -46,12 +48,31 @@ fn add(exec: &mut pb::ExecOp, flag: &Flag<'_>) {
     }
 }
 
+/// Where a RUN has mounts, and which path of the build context is there; none where it is something else.
+pub(super) fn mounted(run: &RunInstruction<'_>, image: &Image) -> Vec<(PathBuf, Option<String>)> {
+    let mut all = vec![(PathBuf::from("/run/secrets"), None)];
+    for flag in run.options.iter().filter(|flag| flag.name.value == "mount") {
+        let text = flag.value.as_ref().map(|value| value.value.as_ref()).unwrap_or_default();
+        let bind = field(text, &["type"]).is_none_or(|kind| kind == "bind");
+        let own = bind && field(text, &["from"]).is_none();
+        let source = field(text, &["source", "src"]).unwrap_or_default();
+        let dest =
+            field(text, &["target", "dst", "destination"]).unwrap_or_else(|| "/run/secrets".to_owned());
+        let dest = absolute(&image.resolve(&dest));
+        all.push((dest, own.then_some(source)));
+    }
+    all
+}
+
+/// A field of a mount.
+fn field(text: &str, names: &[&str]) -> Option<String> {
+    let mut fields = text.split(',').filter_map(|field| field.split_once('='));
+    fields.find(|(name, _)| names.contains(name)).map(|(_, value)| value.to_owned())
+}
+
 /// `type=cache,target=/root/.cache/pip,…`. Without a type it is a bind mount, which is read-only unless it says so.
 fn mount(text: &str, exec: &pb::ExecOp) -> pb::Mount {
-    let field = |names: &[&str]| {
-        let mut fields = text.split(',').filter_map(|field| field.split_once('='));
-        fields.find(|(name, _)| names.contains(name)).map(|(_, value)| value.to_owned())
-    };
+    let field = |names: &[&str]| field(text, names);
     let mount_type = match field(&["type"]).as_deref() {
         Some("cache") => pb::MountType::Cache,
         Some("secret") => pb::MountType::Secret,

@@ -12,6 +12,7 @@ use plinth_layers::script::{FileTest, Install, Node};
 use super::absolute;
 use super::view::View;
 use crate::image::Origin;
+use crate::shell::is_open;
 
 /// An install that a script comes to.
 pub(super) struct Reached {
@@ -138,6 +139,9 @@ impl Walker<'_, '_> {
         let is_missing = |file: &&String| {
             let path = self.cwd.join(file);
             !file.contains("://")
+                && !is_open(file)
+                && !file.starts_with("/dev/")
+                && file.as_str() != "-"
                 && matches!(self.view.origin(&path, &self.before), Origin::Missing | Origin::Directory)
         };
         let missing = files.into_iter().find(is_missing).cloned();
@@ -164,7 +168,7 @@ impl Walker<'_, '_> {
             (FileTest::Exists, origin) => *origin != Origin::Missing,
             (FileTest::Directory, origin) => *origin == Origin::Directory,
             (FileTest::File | FileTest::NotEmpty, origin) => {
-                matches!(origin, Origin::Context(_) | Origin::Text(_))
+                matches!(origin, Origin::Context(_))
             }
         };
         if !met {

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use parse_dockerfile::RunInstruction;
 use plinth_frontend::passes::pip::{Foreseen as Verdict, foresee};
+use plinth_frontend::report::redact;
 use plinth_frontend::shell::{Form as Shape, script, shell_of};
 use plinth_layers::script::{Install, Node};
 use serde::Serialize;
@@ -29,7 +30,7 @@ use self::outcome::Outcome;
 use self::view::View;
 use crate::context::Context;
 use crate::finding::{Finding, Kind};
-use crate::image::Image;
+use crate::image::{Image, may_make_files};
 use crate::requirements::{self, Requirement};
 use crate::shell::commands;
 
@@ -67,6 +68,9 @@ pub struct Step {
     pub reason: Option<String>,
     /// What the installs that it comes to ask for.
     pub requirements: Vec<Requirement>,
+    /// It has constraints of its own, or names files in place of versions.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub has_own_versions: bool,
 }
 
 /// Where a RUN stands.
@@ -99,7 +103,15 @@ pub(crate) fn look(
         Shape::Exec => vec![arguments.clone()],
     };
     let (node, exact) = node(&arguments, &words, image);
-    let mut view = View::new(image, context, tree, arguments.last().map_or("", String::as_str));
+    let text = arguments.last().map_or("", String::as_str);
+    let mounts = exec::mounted(run, image);
+    let mut view = View::new(
+        image,
+        context,
+        tree,
+        mounts,
+        !exact || is_undecided(&node) || may_make_files(text, &words),
+    );
     let followed = follow(&node, &mut view);
     let form = form::of(&node, &words);
     // `pip --version`, `poetry config`: the word is there, but nothing is installed.
@@ -115,6 +127,7 @@ pub(crate) fn look(
         foreseen: Foreseen::Assembled,
         reason: None,
         requirements: Vec::new(),
+        has_own_versions: false,
     };
     let mut outcome = Outcome::default();
     for reached in &followed.reached {
@@ -123,6 +136,7 @@ pub(crate) fn look(
     for tool in form::other_tools(&words) {
         outcome.add_project(&view, &absolute(&image.workdir), "", tool, place, findings);
     }
+    step.has_own_versions = outcome.has_own_versions || outcome.requirements.iter().any(|one| one.by_url);
     step.requirements = outcome.requirements;
     let (foreseen, reason) = match verdict {
         _ if !followed.success && outcome.failed.is_some() => (Foreseen::Fails, outcome.failed),
@@ -178,15 +192,30 @@ fn node(arguments: &[String], words: &[Vec<String>], image: &Image) -> (Node, bo
     }
 }
 
+/// Whether it depends on a command that isn't understood which way a script goes.
+fn is_undecided(node: &Node) -> bool {
+    let other = |node: &Node| matches!(node, Node::Other { .. });
+    match node {
+        Node::If { condition, then, otherwise } => {
+            other(condition) || is_undecided(then) || otherwise.iter().any(|node| is_undecided(node))
+        }
+        Node::Or { first, otherwise } => other(first) || is_undecided(first) || is_undecided(otherwise),
+        Node::And { first, then } => is_undecided(first) || is_undecided(then),
+        Node::Not { of } | Node::Subshell { of } => is_undecided(of),
+        Node::Sequence { nodes } => nodes.iter().any(is_undecided),
+        _ => false,
+    }
+}
+
 fn is_installer(program: &str) -> bool {
     let name = program.rsplit('/').next().unwrap_or(program);
     name == "uv" || ["pip", "python"].iter().any(|start| name.starts_with(start))
 }
 
-/// One line of at most so many characters.
+/// One line of at most so many characters, without credentials.
 fn shortened(text: &str) -> String {
     const LONGEST: usize = 120;
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = redact(text).split_whitespace().collect::<Vec<_>>().join(" ");
     if text.chars().count() <= LONGEST {
         return text;
     }

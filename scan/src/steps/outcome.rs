@@ -10,11 +10,14 @@ use super::view::View;
 use crate::finding::{Finding, Kind};
 use crate::project;
 use crate::requirements::{self, Requirement, Text};
+use crate::shell::is_open;
 
 /// What the installs of a step come to.
 #[derive(Default)]
 pub(super) struct Outcome {
     pub(super) requirements: Vec<Requirement>,
+    /// One of them has constraints.
+    pub(super) has_own_versions: bool,
     /// Why one of them isn't assembled.
     pub(super) refused: Option<String>,
     /// Why one of them fails.
@@ -48,7 +51,7 @@ impl Outcome {
             note(Kind::ShellRedirect, message, findings);
         }
         if let Some(missing) = &reached.missing {
-            let message = format!("`pip install -r {missing}`: no COPY brings that file");
+            let message = format!("the install names `{missing}`, and no COPY brings that file");
             if !reached.tolerated {
                 note(Kind::RequirementsMissing, message.clone(), findings);
             }
@@ -59,6 +62,10 @@ impl Outcome {
             self.refused.get_or_insert(error.reason);
         }
         for requirement in asked.requirements.iter().chain(&asked.editable) {
+            if is_open(requirement) && requirements::parse(requirement, place.file, place.line).is_err() {
+                self.refused.get_or_insert("it names what only its shell knows".to_owned());
+                continue;
+            }
             if requirements::is_local(requirement) || asked.editable.contains(requirement) {
                 // A directory is a project; archives and repositories aren't looked into.
                 let directory = requirement.split('[').next().unwrap_or_default();
@@ -82,9 +89,10 @@ impl Outcome {
                 Err(_) => {}
             }
         }
+        self.has_own_versions |= !asked.constraint_files.is_empty();
         let mut roots = Vec::new();
         for file in &asked.requirement_files {
-            if file.contains("://") {
+            if file.contains("://") || is_open(file) || file.starts_with("/dev/") || file == "-" {
                 continue;
             }
             let path = reached.cwd.join(file);
@@ -92,6 +100,7 @@ impl Outcome {
             if place.needed {
                 findings.extend(read.findings);
             }
+            self.has_own_versions |= !read.constraints.is_empty();
             self.requirements.extend(read.requirements);
             match text {
                 Text::Unknown => {

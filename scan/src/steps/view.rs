@@ -1,11 +1,11 @@
 //! The files of a stage, as a step sees them: those that come from the build context, or stand in the Dockerfile.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use plinth_layers::pip::Files;
 
-use crate::context::{Context, Entry};
+use crate::context::{Context, Entry, clean};
 use crate::image::{Image, Origin};
 use crate::requirements::{Source, Text};
 use crate::walk::read_text;
@@ -15,8 +15,10 @@ pub(super) struct View<'a> {
     pub(super) image: &'a Image,
     context: &'a Context,
     tree: &'a Path,
-    /// The RUN's script: what it makes itself is not known.
-    script: &'a str,
+    /// Where the RUN has mounts, and what of the context is there; none: something else.
+    mounts: Vec<(PathBuf, Option<String>)>,
+    /// The RUN itself may make any file.
+    makes_files: bool,
 }
 
 /// A stage in the middle of a RUN, behind some of its commands.
@@ -26,8 +28,14 @@ pub(super) struct At<'a> {
 }
 
 impl<'a> View<'a> {
-    pub(super) fn new(image: &'a Image, context: &'a Context, tree: &'a Path, script: &'a str) -> Self {
-        Self { image, context, tree, script }
+    pub(super) fn new(
+        image: &'a Image,
+        context: &'a Context,
+        tree: &'a Path,
+        mounts: Vec<(PathBuf, Option<String>)>,
+        makes_files: bool,
+    ) -> Self {
+        Self { image, context, tree, mounts, makes_files }
     }
 
     /// Behind these commands of the RUN.
@@ -37,22 +45,25 @@ impl<'a> View<'a> {
 
     /// Where a file comes from. The path is absolute.
     pub(super) fn origin(&self, path: &Path, before: &str) -> Origin {
-        let path = path.to_string_lossy();
-        // A script that makes the file before it reads it: `echo flask > r.txt && pip install -r r.txt`.
-        let name = path.rsplit('/').next().unwrap_or_default();
-        let writes =
-            self.script.match_indices(name).any(|(at, _)| self.script[..at].trim_end().ends_with('>'));
-        if writes && !name.is_empty() {
-            return Origin::Unknown;
+        for (dest, source) in self.mounts.iter().rev() {
+            let Ok(rest) = path.strip_prefix(dest) else { continue };
+            let Some(source) = source else { return Origin::Unknown };
+            let from = clean(&format!("{source}/{}", rest.display()));
+            return match self.context.entry(&from) {
+                Entry::File(_) => Origin::Context(from),
+                Entry::Directory => Origin::Directory,
+                Entry::Missing | Entry::Ignored(_) | Entry::Outside => Origin::Missing,
+            };
         }
-        self.image.origin_after(self.context, path.trim_start_matches('/'), before)
+        let path = path.to_string_lossy();
+        let origin = self.image.origin_after(self.context, &clean(&path), before);
+        if origin == Origin::Missing && self.makes_files { Origin::Unknown } else { origin }
     }
 }
 
 impl Source for At<'_> {
     fn text(&self, path: &Path) -> Text {
         match self.view.origin(path, &self.before) {
-            Origin::Text(text) => Text::Found { text, name: path.display().to_string() },
             Origin::Context(from) => match self.view.context.entry(&from) {
                 Entry::File(on_disk) => {
                     let name = on_disk.strip_prefix(self.view.tree).unwrap_or(&on_disk).display().to_string();
