@@ -32,6 +32,7 @@ mod lock;
 mod passthrough;
 mod pip;
 mod pip_trees;
+mod plan;
 mod regressions;
 mod reproducible;
 mod scripts;

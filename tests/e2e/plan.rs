@@ -1,0 +1,109 @@
+//! `plinth plan` with a real uv against an index: one version per package where the requirements allow it, and a build
+//! that takes it from the lock.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::pip::{BASE, wheels};
+use crate::support::build::{Build, Side};
+use crate::support::env::e2e;
+use crate::support::files::Files;
+use crate::support::index::Index;
+use crate::support::report::Report;
+
+/// The uv of `hack/index`, which `hack/test` names.
+fn uv() -> String {
+    std::env::var("PLINTH_UV").expect("PLINTH_UV isn't set: hack/test sets it to the uv of hack/index")
+}
+
+fn plan(tree: &Path, index: &str, more: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_plinth"));
+    command.current_dir(tree).args(["plan", "services", "-o", "platform", "--index-url", index]);
+    command.args(more).env("PLINTH_UV", uv()).env("UV_CACHE_DIR", tree.join("cache"));
+    command.output().unwrap()
+}
+
+fn service(install: &str) -> String {
+    format!("FROM {BASE}\nRUN pip install {install}\n")
+}
+
+fn fleet() -> Files {
+    Files::new()
+        .with("services/api/Dockerfile", service("'alpha[fast]'"))
+        .with("services/old/Dockerfile", service("'alpha<2' beta"))
+        .with("services/pinned/Dockerfile", service("beta==1.0"))
+        .with("services/newer/Dockerfile", service("'beta>=1.5'"))
+        .with("services/gone/Dockerfile", service("gamma==9"))
+        .with(
+            "services/own/Dockerfile",
+            "FROM python:3.11-slim\nCOPY c.txt /\nRUN pip install -c /c.txt alpha\n",
+        )
+        .with("services/own/c.txt", "alpha==2.0\n")
+        .with("platform/plinth.toml", "version = 1\n")
+}
+
+#[test]
+fn one_version_where_the_requirements_allow_it() {
+    let env = e2e!();
+    let index = Index::of(&wheels());
+    let files = fleet();
+    let first = plan(files.path(), &index.url(), &[]);
+    let text = String::from_utf8(first.stdout).unwrap();
+    assert_eq!(first.status.code(), Some(0), "{text}\n{}", String::from_utf8_lossy(&first.stderr));
+    assert!(
+        text.contains(
+            "4 services planned: 3 with the shared versions, 1 with some of their own; 1 don't resolve"
+        ),
+        "{text}"
+    );
+    assert!(text.contains("Python 3.11: 4 packages, 3 with one version, 1 with more"), "{text}");
+    assert!(text.contains("older than alone: api: alpha 1.0 and not 2.0"), "{text}");
+    assert!(text.contains("left out: gone: Because there is no version of gamma==9"), "{text}");
+    let read = |name: &str| std::fs::read_to_string(files.join(&format!("platform/{name}"))).unwrap();
+    let constraints = read("constraints.txt");
+    assert!(constraints.contains("\nalpha==1.0\n") && constraints.contains("# not for "), "{constraints}");
+    let lock = read("plinth.lock");
+
+    // Once more, the same; and that is what --check says.
+    assert_eq!(plan(files.path(), &index.url(), &[]).status.code(), Some(0));
+    assert_eq!((read("plinth.lock"), read("constraints.txt")), (lock.clone(), constraints));
+    assert_eq!(plan(files.path(), &index.url(), &["--check"]).status.code(), Some(0));
+
+    // One service more is one set more, and nothing else.
+    files.write("services/another/Dockerfile", service("delta"));
+    assert_eq!(plan(files.path(), &index.url(), &["--check"]).status.code(), Some(1));
+    assert_eq!(read("plinth.lock"), lock, "--check writes nothing");
+    assert_eq!(plan(files.path(), &index.url(), &[]).status.code(), Some(0));
+    let more = read("plinth.lock");
+    let added: Vec<&str> = more.lines().filter(|line| !lock.contains(line)).collect();
+    assert_eq!(added, ["services = [\"another\"]", "requirements = [\"delta\"]"]);
+    assert_eq!(lock.lines().filter(|line| !more.contains(line)).count(), 0);
+
+    // An index that is down, or that isn't one, changes nothing.
+    for index in ["http://127.0.0.1:9/simple/", &format!("{}none/", index.url())] {
+        let output = plan(files.path(), index, &["--upgrade"]);
+        assert_eq!(output.status.code(), Some(2), "{index}: {}", String::from_utf8_lossy(&output.stdout));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("nothing was written"));
+        assert_eq!(read("plinth.lock"), more);
+    }
+
+    // A build takes its versions from there.
+    if env.frontend.is_none() {
+        return;
+    }
+    let build = |service: &str| {
+        let text = std::fs::read_to_string(files.join(&format!("services/{service}/Dockerfile"))).unwrap();
+        let install = format!("RUN pip install --no-cache-dir -i {}", index.url());
+        let context =
+            Files::dockerfile(&text.replace("RUN pip install", &install)).with("c.txt", "alpha==2.0\n");
+        let built = Build::new(env, Side::Plinth, context.path()).context("plinth", &files.join("platform"));
+        Report::of_build(&built.run().ok()).unwrap().json()
+    };
+    for service in ["api", "newer"] {
+        let report = build(service);
+        assert!(report.contains("\"assembled\"") && !report.contains("outside_lock"), "{report}");
+    }
+    // Its author has decided.
+    let own = build("own");
+    assert!(own.contains("it has constraints of its own"), "{own}");
+}
