@@ -159,6 +159,11 @@ pub(crate) fn failure(dockerfile: &str, built: &Built) -> Value {
     let error = built.error();
     let at = error.lines().find_map(|line| line.strip_prefix("Dockerfile:")?.parse::<u64>().ok());
     let last = error.lines().next_back().unwrap_or_default();
+    // Of several files that aren't there, BuildKit names any.
+    let last = match last.split_once("failed to calculate checksum of ref REF: ") {
+        Some((_, name)) if name.ends_with(": not found") => "a file that a COPY names is not found",
+        _ => last,
+    };
     // Not the Dockerfile's fault: no space, no builder.
     assert!(at.is_some(), "a build failed at no instruction:\n{}", built.stderr);
     let instruction = at.and_then(|line| instruction_at(dockerfile, line));
