@@ -208,7 +208,12 @@ fn byte_code_of_an_old_version_is_not_taken_for_the_new() {
         let install =
             |version: &str| format!("RUN pip install --no-cache-dir -i @INDEX@ {flags}twin=={version}\n");
         let import = "RUN PYTHONPYCACHEPREFIX=/pyc python3 -c 'import twin.value; print(twin.value.V)'";
-        let text = format!("{}{import}\n{}{import} >/value && rm -r /pyc\n", install("1.0"), install("2.0"));
+        // Byte code knows its source's time by the second: within one, plain takes the old one for the new itself.
+        let text = format!(
+            "{}{import} && sleep 2\n{}{import} >/value && rm -r /pyc\n",
+            install("1.0"),
+            install("2.0")
+        );
         let done = build(env, &index, &text, &[]);
         let tree = done.plinth.tree();
         assert_eq!(tree.get("value").and_then(|node| node.text()).as_deref(), Some("2.0\n"), "{flags}");
