@@ -110,6 +110,7 @@ mod tests {
             shared: vec!["x 1".into()],
             tail: 0,
             outputs: vec![],
+            locked: false,
             outside_lock: None,
             runs: vec![],
         };

@@ -32,13 +32,14 @@ pub fn platform(id: &str, decisions: &Decisions, steps: &[Step]) -> report::Plat
     });
     let steps = steps.iter().filter_map(|step| {
         let treatment = match &step.treatment {
-            Treatment::Assembled { alone, tail, outputs, outside, runs, layers, .. } => {
+            Treatment::Assembled { alone, tail, outputs, locked, outside, runs, layers, .. } => {
                 report::Treatment::Assembled {
                     distributions: count(alone.len() + tail.len()),
                     layers: count(*layers),
                     shared: alone.clone(),
                     tail: count(tail.len()),
                     outputs: outputs.clone(),
+                    locked: *locked,
                     outside_lock: outside.clone(),
                     runs: runs.clone(),
                 }

@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 use clap::ValueEnum;
-use plinth_scan::{Class, ContextFrom, Fleet, Options, Service, scan};
+use plinth_scan::{Class, ContextFrom, Fleet, Service};
 use serde::Serialize;
 
 use crate::cli::{Outcome, json, print};
 use crate::failure::{During as _, Failure};
-use crate::policy::Policy;
 use crate::ui::note;
 
 /// The build argument by which BuildKit's Dockerfile frontend is told to hand a build over.
@@ -52,11 +51,8 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
-    let policy = args.policy.as_deref().map(Policy::read).transpose()?;
+    let fleet = super::scan::read(std::slice::from_ref(&args.tree), args.policy.as_deref())?;
     let context = args.policy.as_deref().map(|path| policy_context(path, &args.tree)).transpose()?;
-    let options = Options { policy: policy.map(|policy| policy.document().clone()).unwrap_or_default() };
-    let fleet =
-        scan(std::slice::from_ref(&args.tree), &options).map_err(|error| Failure::new(error.to_string()))?;
     if args.frontend.is_empty() {
         return Err(Failure::new("--frontend names no image"));
     }
@@ -281,6 +277,7 @@ fn compose(fleet: &Fleet, on: &Switch<'_>, wanted: Option<&Path>) -> Result<Comp
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use plinth_scan::{Options, scan};
 
     fn fleet(files: &[(&str, &str)]) -> (tempfile::TempDir, Fleet) {
         let root = tempfile::tempdir().unwrap();

@@ -5,11 +5,9 @@ use std::path::{Path, PathBuf};
 
 use plinth_layers::lock::{self, Lock};
 use plinth_plan::{Plan, PlanError, Uv, UvError, choose, constraints, sets};
-use plinth_scan::{Options, scan};
 
 use crate::cli::{Outcome, print};
 use crate::failure::{During as _, Failure};
-use crate::policy::Policy;
 use crate::table::{row, table, text};
 use crate::ui::{Progress, note};
 
@@ -50,9 +48,7 @@ pub(crate) struct Args {
 
 /// Runs the command. Nothing is written if anything goes wrong.
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
-    let policy = args.policy.as_deref().map(Policy::read).transpose()?;
-    let options = Options { policy: policy.map(|policy| policy.document().clone()).unwrap_or_default() };
-    let fleet = scan(&args.trees, &options).map_err(|error| Failure::new(error.to_string()))?;
+    let fleet = super::scan::read(&args.trees, args.policy.as_deref())?;
     let sets = sets(&fleet, &args.python);
     if sets.is_empty() {
         return Err(Failure::new("no service here moves and installs anything").hint("plinth scan says why"));

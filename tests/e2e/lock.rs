@@ -72,7 +72,9 @@ fn same_as_constrained(env: &Env, install: &str, files: &[(&str, &str)], constra
     let plinth = through_plinth(env, &files, &policy(LOCK)).ok();
     if env.frontend.is_some() {
         assert_eq!(outside(&plinth), [None]);
-        assert_eq!(Report::of_build(&plinth).unwrap().treatments(), ["assembled"]);
+        let report = Report::of_build(&plinth).unwrap();
+        assert_eq!(report.treatments(), ["assembled"]);
+        assert_eq!(report.steps()[0]["locked"], true, "{}", report.json());
     }
     let base = before(env, &files);
     compare(env, &plain.layout().image(), &plinth.layout().image(), &base).assert_equal();

@@ -126,6 +126,9 @@ pub enum Treatment {
         /// Files that the shell makes of what the installer prints: an unquoted `>=` is a redirection.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         outputs: Vec<String>,
+        /// Its versions are those of the fleet's lock, if `outside_lock` doesn't say otherwise of some install.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        locked: bool,
         /// Why its versions aren't those of the fleet's lock, if there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         outside_lock: Option<String>,

@@ -43,6 +43,7 @@ fn example() -> Report {
                     shared: vec!["numpy 1.26.4".into(), "fastapi 0.115.6".into()],
                     tail: 22,
                     outputs: vec!["/app/=0.30".into()],
+                    locked: false,
                     outside_lock: None,
                     runs: vec![],
                 },

@@ -111,9 +111,19 @@ pub(super) fn base_rows(platform: &Platform) -> Vec<Row> {
 pub(super) fn step_rows(platform: &Platform) -> Vec<Row> {
     let row = |step: &super::StepEntry| {
         let (verb, role, details) = match &step.treatment {
-            Treatment::Assembled { distributions, layers, shared, tail, outputs, outside_lock, runs } => {
+            Treatment::Assembled {
+                distributions,
+                layers,
+                shared,
+                tail,
+                outputs,
+                locked,
+                outside_lock,
+                runs,
+            } => {
                 let mut details = assembled(*distributions, *layers, shared, *tail);
                 details.extend(outputs.iter().map(|file| redirected(file)));
+                details.extend(locked.then(|| "with the versions of the lock".to_owned()));
                 details.extend(outside_lock.iter().map(|reason| format!("not by the lock: {reason}")));
                 details.extend(runs.iter().map(|run| format!("as written, in a layer of its own: {run}")));
                 ("assembled", Role::Rewritten, details)

@@ -3,9 +3,9 @@
 mod render;
 mod sections;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use plinth_scan::{Options, Severity, scan};
+use plinth_scan::{Fleet, Options, Severity, scan};
 
 use crate::cli::{Outcome, json, print};
 use crate::failure::Failure;
@@ -34,12 +34,7 @@ pub(crate) struct Args {
 
 /// Runs the command. What makes a build fail, or do something else than is written, is a finding.
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
-    let policy = args.policy.as_deref().map(Policy::read).transpose()?;
-    let options = Options { policy: policy.map(|policy| policy.document().clone()).unwrap_or_default() };
-    let fleet = scan(&args.trees, &options).map_err(|error| {
-        Failure::new(error.to_string())
-            .hint("plinth scan takes directories; a Dockerfile is explained by plinth explain")
-    })?;
+    let fleet = read(&args.trees, args.policy.as_deref())?;
     if args.json {
         print(&json(&fleet)?)?;
     } else {
@@ -48,4 +43,14 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     }
     let errors = fleet.findings.iter().any(|finding| finding.severity == Severity::Error);
     Ok(if errors { Outcome::Finding } else { Outcome::Done })
+}
+
+/// Reads a fleet, by a policy if there is one.
+pub(crate) fn read(trees: &[PathBuf], policy: Option<&Path>) -> Result<Fleet, Failure> {
+    let policy = policy.map(Policy::read).transpose()?;
+    let options = Options { policy: policy.map(|policy| policy.document().clone()).unwrap_or_default() };
+    scan(trees, &options).map_err(|error| {
+        Failure::new(error.to_string())
+            .hint("it takes directories; a Dockerfile is explained by plinth explain")
+    })
 }

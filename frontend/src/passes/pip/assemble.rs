@@ -275,8 +275,9 @@ async fn attempt(
     let edge = ops::merge(rewrite, merged, name.to_owned(), &site.origin)?;
     let (alone, tail) = (alone.iter().map(title).collect(), tail.iter().map(title).collect());
     let outputs = outputs(site.candidate, &plan);
-    let outside = outside(&plan);
-    let made = Made { notes, alone, tail, removed, outputs, outside, payloads: layers, ..Made::default() };
+    let (locked, outside) = (plan.locked == Some(Locked::Covered), outside(&plan));
+    let made =
+        Made { notes, alone, tail, removed, outputs, locked, outside, payloads: layers, ..Made::default() };
     Ok(Came::ToAnInstall(edge, Box::new(made), found))
 }
 

@@ -40,6 +40,8 @@ pub(super) struct Made {
     pub(super) removed: Vec<String>,
     /// Files that the shell makes of what installers print.
     pub(super) outputs: Vec<String>,
+    /// Some install has the versions of the fleet's lock.
+    pub(super) locked: bool,
     /// Why an install has no versions of the fleet's lock: the first reason.
     pub(super) outside: Option<String>,
     /// The payloads that are a layer of their own.
@@ -56,6 +58,7 @@ impl Made {
         self.tail.extend(next.tail);
         self.removed.extend(next.removed);
         self.outputs.extend(next.outputs);
+        self.locked |= next.locked;
         self.outside = self.outside.take().or(next.outside);
         self.payloads.extend(next.payloads);
         self.runs.extend(next.runs);
@@ -68,7 +71,7 @@ impl Made {
     }
 
     fn treatment(&self, installs: usize) -> Treatment {
-        let Self { notes, alone, tail, removed, outputs, outside, runs, .. } = self;
+        let Self { notes, alone, tail, removed, outputs, locked, outside, runs, .. } = self;
         let layers = notes.len();
         match (layers - runs.len(), installs) {
             (0, 0) => Treatment::Satisfied("its conditions aren't met, so it installs nothing".to_owned()),
@@ -78,6 +81,7 @@ impl Made {
                 tail: tail.clone(),
                 removed: removed.clone(),
                 outputs: outputs.clone(),
+                locked: *locked,
                 outside: outside.clone(),
                 runs: runs.clone(),
                 layers,

@@ -90,6 +90,8 @@ pub enum Treatment {
         removed: Vec<String>,
         /// Files that the shell makes of what installers print.
         outputs: Vec<String>,
+        /// Its versions are those of the fleet's lock, if `outside` doesn't say otherwise of some install.
+        locked: bool,
         /// Why its versions aren't those of the fleet's lock, if there is one.
         outside: Option<String>,
         /// What it runs beside the installs, by itself and as it is written.
