@@ -54,6 +54,8 @@ pub(crate) enum Outcome {
 
 /// Runs the command line of this process.
 pub(crate) fn main() -> ExitCode {
+    // For every connection by https. Fails only if one is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -120,8 +120,6 @@ impl Source {
         })?;
         let registry = reference.resolve_registry().to_owned();
         let auth = credentials(&registry)?;
-        // Fails only if one is installed already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let protocol = if plain_http || loopback(&registry) {
             ClientProtocol::HttpsExcept(vec![registry])
         } else {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use plinth_layers::facts::Facts;
+use plinth_layers::lock::Lock;
 use plinth_layers::steps::mounts;
 use plinth_proto::graph::{Edge, Graph, GraphError, OpId, Rewrite};
 use plinth_proto::pb;
@@ -36,8 +37,17 @@ pub struct Context {
     images: Mutex<HashMap<(String, String, String), ResolvedImage>>,
     /// Facts read so far, by the digest of the image's source op.
     facts: Mutex<HashMap<plinth_proto::Digest, Facts>>,
-    /// The text of the fleet's lock.
-    lock: OnceLock<String>,
+    /// The fleet's lock.
+    lock: OnceLock<FleetLock>,
+}
+
+/// The fleet's lock, as it was found and as it was read.
+#[derive(Clone, Debug)]
+pub struct FleetLock {
+    /// Its text.
+    pub text: String,
+    /// What it says.
+    pub parsed: Lock,
 }
 
 impl Context {
@@ -54,16 +64,16 @@ impl Context {
         }
     }
 
-    /// The text of the fleet's lock, if the policy comes with one.
+    /// The fleet's lock, if the policy comes with one.
     #[must_use]
-    pub fn lock(&self) -> Option<&str> {
-        self.lock.get().map(String::as_str)
+    pub fn lock(&self) -> Option<&FleetLock> {
+        self.lock.get()
     }
 
     /// Takes the fleet's lock into account from here on.
-    pub fn set_lock(&self, text: String) {
+    pub fn set_lock(&self, lock: FleetLock) {
         // A build has one policy, and so one lock.
-        let _ = self.lock.set(text);
+        let _ = self.lock.set(lock);
     }
 
     /// The frontend image as a tool of this graph.

@@ -14,6 +14,7 @@ use plinth_layers::lock::{self, Lock};
 use plinth_proto::{Digest, canonical, pb};
 
 use crate::bridge::{Bridge, Ref};
+use crate::context::FleetLock;
 use crate::error::BuildError;
 use crate::exec::CUSTOM_NAME;
 use crate::policy::Policy;
@@ -38,8 +39,8 @@ pub struct Found {
     pub name: String,
     /// Its text.
     pub text: String,
-    /// The text of the fleet's lock, if there is one.
-    pub lock: Option<String>,
+    /// The fleet's lock, if there is one.
+    pub lock: Option<FleetLock>,
 }
 
 /// Finds and reads the policy of a build.
@@ -105,11 +106,11 @@ fn lock_of(policy: &str) -> String {
 }
 
 /// A lock that can't be used stops the build, as a policy does: without it, other versions would be built.
-fn check_lock(bytes: Vec<u8>) -> Result<String, BuildError> {
+fn check_lock(bytes: Vec<u8>) -> Result<FleetLock, BuildError> {
     let wrong = |why: &str| BuildError::invalid(format!("{} beside the policy: {why}", lock::FILE));
     let text = String::from_utf8(bytes).map_err(|_| wrong("it is no UTF-8 text"))?;
-    Lock::parse(&text).map_err(|error| wrong(&error.to_string()))?;
-    Ok(text)
+    let parsed = Lock::parse(&text).map_err(|error| wrong(&error.to_string()))?;
+    Ok(FleetLock { text, parsed })
 }
 
 fn parse(text: Vec<u8>, name: String, lock: Option<Vec<u8>>) -> Result<Found, BuildError> {

@@ -9,9 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 /// The version of the format.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The name of the file.
 pub const FILE: &str = "plinth.lock";
+
+/// Layers that a lock gives one install at most. With the record layer and those of base and application, an image stays
+/// well below the 127 at which Docker's classic store ends.
+pub const LAYERS: usize = 38;
 
 /// A lock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +27,9 @@ pub struct Lock {
     /// The wheels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub package: Vec<Package>,
+    /// The layers that wheels share, in the order in which images have them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layer: Vec<Layer>,
     /// The requests that were planned.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub set: Vec<Set>,
@@ -45,9 +52,22 @@ pub struct Package {
     pub url: String,
     /// The wheel's SHA-256, in hexadecimal.
     pub sha256: String,
+    /// Bytes of the wheel, if the index says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
     /// Not the version that most services share: only for those that name it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub apart: bool,
+}
+
+/// Wheels that stand in one layer, of every install that has them all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layer {
+    /// `X.Y` of the interpreter.
+    pub python: String,
+    /// `name==version` of each, sorted.
+    pub packages: Vec<String>,
 }
 
 /// What some services ask for.
@@ -96,7 +116,14 @@ impl Lock {
     #[must_use]
     pub fn new(platform: &str) -> Self {
         let platform = platform.to_owned();
-        Self { version: VERSION, platform, package: Vec::new(), set: Vec::new(), left_out: Vec::new() }
+        Self {
+            version: VERSION,
+            platform,
+            package: Vec::new(),
+            layer: Vec::new(),
+            set: Vec::new(),
+            left_out: Vec::new(),
+        }
     }
 
     /// Reads a lock.
@@ -134,6 +161,20 @@ impl Lock {
             versions.entry(package.python.clone()).or_default().push(text);
         }
         versions
+    }
+
+    /// The layers of an interpreter, in their order: the wheels of each by name and SHA-256.
+    pub fn layers<'a>(&'a self, python: &str) -> impl Iterator<Item = Vec<(&'a str, &'a str)>> {
+        let here = |other: &str| other == python;
+        let mut wheels: BTreeMap<(&str, &str), &str> = BTreeMap::new();
+        for package in self.package.iter().filter(|package| here(&package.python)) {
+            wheels.insert((&package.name, &package.version), &package.sha256);
+        }
+        let layers: Vec<&Layer> = self.layer.iter().filter(|layer| here(&layer.python)).collect();
+        layers.into_iter().map(move |layer| {
+            let pins = layer.packages.iter().filter_map(|pin| pin.split_once("=="));
+            pins.filter_map(|pin| Some((pin.0, *wheels.get(&pin)?))).collect()
+        })
     }
 
     /// The versions for a request, as constraints: those of a planned request that asks for all of it.
@@ -177,6 +218,7 @@ mod tests {
             version: version.into(),
             url: format!("https://h/{name}-{version}.whl"),
             sha256: "0".repeat(64),
+            size: None,
             apart,
         };
         let set = |service: &str, requirements: &[&str], versions: &[&str]| Set {
@@ -188,6 +230,7 @@ mod tests {
         };
         let mut lock = Lock::new("x86_64-manylinux_2_36");
         lock.package = vec![package("a", "1", true), package("a", "2", false), package("b", "1", false)];
+        lock.layer = vec![Layer { python: "3.11".into(), packages: vec!["a==2".into(), "b==1".into()] }];
         lock.set =
             vec![set("old", &["a<2", "b"], &["a==1"]), set("api", &["a", "b"], &[]), set("odd", &["c"], &[])];
         lock
@@ -214,11 +257,16 @@ mod tests {
 
     #[test]
     fn it_is_read_as_it_was_written() {
-        let text = lock().to_text().unwrap();
-        assert_eq!(Lock::parse(&text).unwrap(), lock());
-        assert_eq!(lock().versions()["3.11"], ["a==2", "b==1"]);
-        assert!(matches!(Lock::parse("version = 2\n"), Err(LockError::Version(2))));
-        assert!(matches!(Lock::parse("version = 1\nx = 1\n"), Err(LockError::Malformed(_))));
+        let lock = lock();
+        let text = lock.to_text().unwrap();
+        assert_eq!(Lock::parse(&text).unwrap(), lock);
+        assert_eq!(lock.versions()["3.11"], ["a==2", "b==1"]);
+        let zeros = "0".repeat(64);
+        let layers: Vec<Vec<(&str, &str)>> = lock.layers("3.11").collect();
+        assert_eq!(layers, [[("a", zeros.as_str()), ("b", zeros.as_str())]]);
+        assert_eq!(lock.layers("3.12").count(), 0);
+        assert!(matches!(Lock::parse("version = 1\n"), Err(LockError::Version(1))));
+        assert!(matches!(Lock::parse("version = 2\nx = 1\n"), Err(LockError::Malformed(_))));
         assert!(matches!(Lock::parse("a"), Err(LockError::Malformed(_))));
     }
 }

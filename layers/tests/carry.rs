@@ -45,14 +45,20 @@ impl World {
         CarrySpec {
             layout: LAYOUT,
             path: self.site.venv.to_str().unwrap().to_owned(),
-            payloads: 2,
+            layers: vec![1, 1],
             source: String::new(),
         }
     }
 
     fn carried(&self) -> Carried {
+        self.carried_as(vec![1, 1])
+    }
+
+    /// With so many payloads in each layer.
+    fn carried_as(&self, layers: Vec<usize>) -> Carried {
         let out = tempfile::tempdir_in(self.site.temp.path()).unwrap();
-        carry(&self.spec(), self.places(&self.made.join("metas")), out.path()).unwrap();
+        let spec = CarrySpec { layers, ..self.spec() };
+        carry(&spec, self.places(&self.made.join("metas")), out.path()).unwrap();
         serde_json::from_slice(&fs::read(out.path().join(Carried::FILE)).unwrap()).unwrap()
     }
 
@@ -64,8 +70,8 @@ impl World {
     fn layered(&self, carried: &Carried) -> PathBuf {
         let out = tempfile::tempdir_in(self.site.temp.path()).unwrap();
         rest(&self.spec(), self.places(&self.made.join("metas")), carried, out.path()).unwrap();
-        let Carried::Whole { payloads } = carried else { panic!("refused") };
-        for index in payloads {
+        let Carried::Whole { layers } = carried else { panic!("refused") };
+        for index in layers {
             overlay(&self.made.join(format!("trees/{index}")), &self.to);
         }
         overlay(out.path(), &self.to);
@@ -77,8 +83,8 @@ impl World {
     }
 }
 
-fn whole(payloads: &[usize]) -> Carried {
-    Carried::Whole { payloads: payloads.to_vec() }
+fn whole(layers: &[usize]) -> Carried {
+    Carried::Whole { layers: layers.to_vec() }
 }
 
 #[test]
@@ -90,6 +96,7 @@ fn payloads_and_the_rest_are_the_whole() {
     fs::set_permissions(world.file("one/sub"), fs::Permissions::from_mode(0o700)).unwrap();
     let carried = world.carried();
     assert_eq!(carried, whole(&[0, 1]));
+    assert_eq!(world.carried_as(vec![2]), whole(&[0]));
     assert_eq!(tree(&world.layered(&carried)), tree(&world.venv));
 }
 
@@ -100,6 +107,8 @@ fn hard_links_stay_hard_links() {
     fs::hard_link(world.file("two/sub/a.txt"), world.venv.join("hard.txt")).unwrap();
     let carried = world.carried();
     assert_eq!(carried, whole(&[0]));
+    // In one layer with the other, it doesn't come along either.
+    assert_eq!(world.carried_as(vec![2]), whole(&[]));
     let ours = world.layered(&carried);
     assert_eq!(tree(&ours), tree(&world.venv));
     let inode = |name: &str| fs::metadata(ours.join(name)).unwrap().ino();

@@ -153,23 +153,27 @@ impl Chooser<'_> {
             self.planned(set, &pins, &by_itself[set], None, plan)?;
         }
         // Those that don't fit in fit together with one another, as far as they do.
+        let reasons: BTreeMap<&Set, String> = apart.iter().cloned().collect();
+        let mut groups = Vec::new();
         while !apart.is_empty() {
-            let reasons: BTreeMap<&Set, String> = std::mem::take(&mut apart).into_iter().collect();
-            let sets: Vec<&Set> = alone.iter().copied().filter(|set| reasons.contains_key(set)).collect();
+            let left: BTreeSet<&Set> = apart.drain(..).map(|(set, _)| set).collect();
+            let sets: Vec<&Set> = alone.iter().copied().filter(|set| left.contains(set)).collect();
             let mut together = Together::default();
             self.add(&mut together, &sets, &pins, &mut apart)?;
             if together.sets.is_empty() {
                 let (set, reason) = apart.remove(0);
                 return Err(broken(set, reason));
             }
+            groups.push(together);
+        }
+        for number in 0..groups.len() {
+            self.draw_near(number, &mut groups, &pins)?;
+        }
+        for together in groups {
             for set in together.sets {
-                self.planned(set, &together.pins, &by_itself[set], reasons.get(set).cloned(), plan)?;
-            }
-            // Why they don't fit in with most is what matters, and not why with these.
-            for (set, reason) in &mut apart {
-                if let Some(first) = reasons.get(set) {
-                    reason.clone_from(first);
-                }
+                // Why they don't fit in with most is what matters, and not why with one another.
+                let reason = reasons.get(set).cloned();
+                self.planned(set, &together.pins, &by_itself[set], reason, plan)?;
             }
         }
         plan.shared.insert(self.python.to_owned(), shared);
@@ -203,6 +207,48 @@ impl Chooser<'_> {
                 self.add(together, second, preferred, apart)?;
             }
         }
+        Ok(())
+    }
+
+    /// Gives a group the versions that others have, instead of further ones, where it can have them.
+    fn draw_near(
+        &mut self,
+        number: usize,
+        groups: &mut [Together<'_>],
+        shared: &[String],
+    ) -> Result<(), PlanError> {
+        let others = groups.iter().enumerate().filter(|(other, _)| *other != number);
+        let others: BTreeSet<&String> =
+            shared.iter().chain(others.flat_map(|(_, group)| &group.pins)).collect();
+        let further = |pins: &[String]| pins.iter().filter(|pin| !others.contains(pin)).count();
+        let name = |pin: &str| pin.split("==").next().unwrap_or_default().to_owned();
+        let version = |pin: &str| Version::from_str(pin.split_once("==")?.1).ok();
+        let mut known: BTreeMap<String, Vec<&String>> = BTreeMap::new();
+        for pin in &others {
+            known.entry(name(pin)).or_default().push(pin);
+        }
+        known.values_mut().for_each(|pins| pins.sort_by_key(|pin| std::cmp::Reverse(version(pin))));
+        let union = union(&groups[number].sets);
+        let mut pins = groups[number].pins.clone();
+        // The newest of the others first, then the next one, for all packages at once.
+        for rank in 0..known.values().map(Vec::len).max().unwrap_or(0) {
+            let instead = |pin: &String| {
+                let other =
+                    known.get(&name(pin)).filter(|_| !others.contains(pin)).and_then(|all| all.get(rank));
+                other.map_or(pin, |other| *other).clone()
+            };
+            let wanted: Vec<String> = pins.iter().map(instead).collect();
+            if wanted == pins {
+                continue;
+            }
+            (self.progress)(&format!("Python {}: fewer versions", self.python));
+            if let Ok(found) = self.uv.near(self.python, &union, &wanted)?
+                && further(&found) < further(&pins)
+            {
+                pins = found;
+            }
+        }
+        groups[number].pins = pins;
         Ok(())
     }
 
@@ -307,7 +353,13 @@ mod tests {
         let pin = |name: &str, version: &str| {
             (
                 name.to_owned(),
-                Pin { name: name.into(), version: version.into(), url: String::new(), sha256: String::new() },
+                Pin {
+                    name: name.into(),
+                    version: version.into(),
+                    url: String::new(),
+                    sha256: String::new(),
+                    size: None,
+                },
             )
         };
         let pins = BTreeMap::from([

@@ -5,15 +5,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use plinth_layers::lock::{LeftOut, Lock, Package, Set};
+use plinth_layers::lock::{Layer, LeftOut, Lock, Package, Set};
 
 use crate::choose::Plan;
 
-/// The lock of a plan, for the platform of this name.
+/// The lock of a plan, for the platform of this name, with these layers.
 #[must_use]
-pub fn lock(plan: &Plan, platform: &str) -> Lock {
+pub fn lock(plan: &Plan, platform: &str, layer: Vec<Layer>) -> Lock {
     let mut package = BTreeSet::new();
     let mut lock = Lock::new(platform);
+    lock.layer = layer;
     for planned in &plan.planned {
         let python = &planned.set.python;
         let shared = plan.shared.get(python);
@@ -29,6 +30,7 @@ pub fn lock(plan: &Plan, platform: &str) -> Lock {
                 version: pin.version.clone(),
                 url: pin.url.clone(),
                 sha256: pin.sha256.clone(),
+                size: pin.size,
                 apart,
             });
         }
@@ -96,7 +98,13 @@ mod tests {
             let url = format!("https://h/{name}-{version}.whl");
             (
                 (*name).to_owned(),
-                Pin { name: (*name).into(), version: (*version).into(), url, sha256: "0".repeat(64) },
+                Pin {
+                    name: (*name).into(),
+                    version: (*version).into(),
+                    url,
+                    sha256: "0".repeat(64),
+                    size: None,
+                },
             )
         };
         list.iter().map(pin).collect()
@@ -135,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_lock_has_every_wheel_once() {
-        let lock = lock(&plan(), "x86_64-manylinux_2_36");
+        let lock = lock(&plan(), "x86_64-manylinux_2_36", Vec::new());
         let wheels: Vec<String> = lock
             .package
             .iter()

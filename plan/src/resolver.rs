@@ -18,6 +18,8 @@ pub struct Pin {
     pub url: String,
     /// The wheel's SHA-256, in hexadecimal.
     pub sha256: String,
+    /// Bytes of the wheel, if the index says so.
+    pub size: Option<u64>,
 }
 
 /// How to ask.
@@ -83,6 +85,7 @@ impl Uv {
                             version: wheel.version,
                             url: wheel.url,
                             sha256: wheel.sha256,
+                            size: wheel.size,
                         },
                     )
                 };

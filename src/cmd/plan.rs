@@ -1,10 +1,11 @@
 //! `plinth plan DIR…`: one version per package for a fleet, wherever its requirements allow that.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use plinth_layers::lock::{self, Lock};
-use plinth_plan::{Plan, PlanError, Uv, UvError, choose, constraints, sets};
+use plinth_layers::lock::{self, Lock, LockError};
+use plinth_plan::{
+    Comparison, Plan, PlanError, Uv, UvError, ask_sizes, choose, compare, constraints, layers, sets,
+};
 
 use crate::cli::{Outcome, print};
 use crate::failure::{During as _, Failure};
@@ -61,14 +62,24 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
         );
     }
     let (lock_file, constraints_file) = (args.output.join(lock::FILE), args.output.join(CONSTRAINTS));
-    let before = if args.upgrade { BTreeMap::new() } else { before(&lock_file)? };
+    let before = match before(&lock_file)? {
+        Some(lock) if !args.upgrade => lock,
+        _ => Lock::new(&args.platform),
+    };
     let progress = Progress::new();
-    let plan = choose(&sets, &uv, &before, &mut |what| progress.now(what));
+    let plan = choose(&sets, &uv, &before.versions(), &mut |what| progress.now(what));
+    let mut plan = plan.inspect_err(|_| progress.finish()).map_err(failure)?;
+    progress.now("the sizes of wheels");
+    ask_sizes(&mut plan);
+    progress.now("layers");
+    let layers = layers(&plan, &before.layer);
     progress.finish();
-    let plan = plan.map_err(failure)?;
-    let lock = plinth_plan::lock(&plan, &args.platform).to_text().during("write the lock")?;
-    let files = [(lock_file, lock), (constraints_file, constraints(&plan))];
     print(&summary(&plan))?;
+    for python in plan.shared.keys() {
+        print(&of_layers(python, &compare(&plan, python, &layers, &before.layer)))?;
+    }
+    let lock = plinth_plan::lock(&plan, &args.platform, layers).to_text().during("write the lock")?;
+    let files = [(lock_file, lock), (constraints_file, constraints(&plan))];
     if args.check {
         let stale: Vec<String> = files
             .iter()
@@ -87,11 +98,18 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
-/// The versions of the lock that is there.
-fn before(path: &Path) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+/// The lock that is there.
+fn before(path: &Path) -> Result<Option<Lock>, Failure> {
     match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Lock::parse(&text).during(format!("read `{}`", path.display()))?.versions()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+        Ok(text) => match Lock::parse(&text) {
+            // Its versions are chosen anew: that is how a release is changed.
+            Err(error @ LockError::Version(_)) => {
+                note(&format!("`{}`: {error}; its versions aren't kept", path.display()));
+                Ok(None)
+            }
+            lock => lock.during(format!("read `{}`", path.display())).map(Some),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Failure::new(format!("cannot read `{}`: {error}", path.display()))),
     }
 }
@@ -182,4 +200,45 @@ fn summary(plan: &Plan) -> String {
         out.push_str(&format!("left out: {}: {}\n", left.set.services.join(", "), left.reason));
     }
     out
+}
+
+/// What the layers of one interpreter come to, beside what others would.
+fn of_layers(python: &str, comparison: &Comparison) -> String {
+    let Comparison { wheels, bound, plan, per_wheel, per_service, popular, .. } = comparison;
+    let mut rows =
+        table(&["layers", "stored", "over the bound", "a service at most", "on average", "an update"]);
+    let mut add = |name: &str, figures: &plinth_plan::Figures| {
+        let over = (figures.stored as f64 / (*bound).max(1) as f64 - 1.0) * 100.0;
+        rows.add_row(row([
+            name.to_owned(),
+            megabytes(figures.stored),
+            format!("{over:+.1} %"),
+            figures.most.to_string(),
+            format!("{:.1}", figures.mean),
+            megabytes(figures.update),
+        ]));
+    };
+    add("the plan's", plan);
+    add("one for each wheel", per_wheel);
+    add("one for each service", per_service);
+    add("the most popular wheels", popular);
+    let mut out = format!(
+        "\nPython {python}: {wheels} wheels, {} if each is stored once\n{}\n",
+        megabytes(*bound),
+        text(rows)
+    );
+    if comparison.kept + comparison.gone > 0 {
+        out.push_str(&format!(
+            "{} layers are as they were, {} are gone, {} are new ({} to store)\n",
+            comparison.kept,
+            comparison.gone,
+            comparison.new,
+            megabytes(comparison.new_bytes)
+        ));
+    }
+    out
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
 }

@@ -10,9 +10,9 @@ use std::process::ExitCode;
 
 use plinth_layers::resolution::{Outcome, Plan, Resolution};
 use plinth_layers::steps::carry::{Carried, Places};
+use plinth_layers::steps::payload::PayloadSpec;
 use plinth_layers::steps::record::Verdict;
 use plinth_layers::steps::resolve::ResolveSpec;
-use plinth_layers::steps::summary::Summary;
 use plinth_layers::steps::{self, mounts};
 
 /// `record` found that its layers would not give what the installer leaves.
@@ -43,6 +43,7 @@ fn dispatch(args: Vec<OsString>) -> Result<ExitCode, Error> {
         ("resolve", [spec]) => return resolve(&serde_json::from_str(spec)?),
         ("fetch", []) => steps::fetch::run(&resolution()?, Path::new(mounts::OUT))?,
         ("payload", [spec]) => payload(spec)?,
+        ("group", [specs]) => group(specs)?,
         ("record", [spec]) => return record(spec, None),
         ("why", [spec]) => return record(spec, Some(Path::new(mounts::STATUS))),
         ("carry", [spec]) => {
@@ -80,21 +81,20 @@ fn resolve(spec: &ResolveSpec) -> Result<ExitCode, Error> {
     }
 }
 
-/// A wheel that is broken is an answer: written down, and cached. Anything else is a failure, and isn't.
+/// Makes the payload of a wheel.
 fn payload(spec: &str) -> Result<(), Error> {
-    use steps::payload::Error as PayloadError;
-    let spec: steps::payload::PayloadSpec = serde_json::from_str(spec)?;
-    let (out, meta) = (Path::new(mounts::OUT), Path::new(mounts::META));
-    let wheel = Path::new(mounts::WHEEL).join(&spec.filename);
-    let summary = match steps::payload::run(&spec, &wheel, out, meta) {
-        Ok(()) => Summary::of(out)?,
-        Err(error @ PayloadError::Wheel(_)) => {
-            say(&error.to_string());
-            Summary::Refused { reason: format!("{}: {error}", spec.filename) }
-        }
-        Err(error) => return Err(error.into()),
-    };
-    summary.write(&spec.sha256, meta)?;
+    let spec: PayloadSpec = serde_json::from_str(spec)?;
+    let [wheel, out, meta] = [mounts::WHEEL, mounts::OUT, mounts::META].map(Path::new);
+    let refused = steps::payload::answer(&spec, &wheel.join(&spec.filename), out, meta)?;
+    refused.iter().for_each(|reason| say(reason));
+    Ok(())
+}
+
+/// Makes the payloads of the wheels of a layer.
+fn group(specs: &str) -> Result<(), Error> {
+    let specs: Vec<PayloadSpec> = serde_json::from_str(specs)?;
+    let [wheels, out, meta] = [mounts::WHEEL, mounts::OUT, mounts::META].map(Path::new);
+    steps::group::run(&specs, wheels, out, meta)?.iter().for_each(|reason| say(reason));
     Ok(())
 }
 

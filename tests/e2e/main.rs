@@ -27,6 +27,7 @@ mod definitions;
 mod fleet;
 mod foreign;
 mod generated;
+mod grouped;
 mod local_wheels;
 mod lock;
 mod passthrough;

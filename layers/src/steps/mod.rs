@@ -9,6 +9,7 @@
 //! | resolve | the state before a RUN | its root, the RUN's mounts  | `resolution.json`          |
 //! | fetch   | the state before a RUN | `resolution.json`           | the wheels, by file name   |
 //! | payload | the interpreter's image| one wheel                   | its payload tree, its meta |
+//! | group   | the interpreter's image| several wheels              | one tree of all, their meta |
 //! | record  | the state before a RUN | `resolution.json`, all meta | record tree, tail, verdict |
 //! | warm    | an image               | its interpreter             | byte code of its modules   |
 //! | remove  | the state before a RUN | `resolution.json`           | its own root               |
@@ -22,6 +23,7 @@
 pub mod carry;
 pub mod cut;
 pub mod fetch;
+pub mod group;
 pub mod payload;
 pub mod probe;
 pub mod record;
@@ -37,7 +39,7 @@ pub mod warm;
 pub mod mounts {
     /// The frontend image: the tool is `plinth` in it.
     pub const TOOL: &str = "/.plinth/tool";
-    /// The wheel of `payload`, by its file name.
+    /// The wheel of `payload`, by its file name; the wheels of `group`, in `N/`.
     pub const WHEEL: &str = "/.plinth/wheel";
     /// What the step makes: facts, a resolution, wheels, a payload tree.
     pub const OUT: &str = "/.plinth/out";

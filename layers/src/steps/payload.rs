@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::summary::Summary;
 use crate::install::compile::{self, CompileError, Job};
 use crate::install::scripts;
 use crate::resolution::{Interpreter, Layout, Scheme};
@@ -75,6 +76,24 @@ pub fn run(spec: &PayloadSpec, wheel: &Path, out: &Path, meta: &Path) -> Result<
         let _ = clear(out).and(clear(meta));
     }
     done
+}
+
+/// As [`run`], and says in `meta` what came of it. A wheel that is broken is an answer, and cached; anything else is a
+/// failure, and isn't. Gives the reason that was written down for a broken one.
+///
+/// # Errors
+/// See [`Error`], but for [`Error::Wheel`].
+pub fn answer(spec: &PayloadSpec, wheel: &Path, out: &Path, meta: &Path) -> Result<Option<String>, Error> {
+    let (summary, refused) = match run(spec, wheel, out, meta) {
+        Ok(()) => (Summary::of(out).context("measure", out)?, None),
+        Err(error @ Error::Wheel(_)) => {
+            let reason = format!("{}: {error}", spec.filename);
+            (Summary::Refused { reason: reason.clone() }, Some(reason))
+        }
+        Err(error) => return Err(error),
+    };
+    summary.write(&spec.sha256, meta).context("describe the payload in", meta)?;
+    Ok(refused)
 }
 
 fn clear(directory: &Path) -> Result<(), IoError> {

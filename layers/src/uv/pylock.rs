@@ -18,6 +18,8 @@ pub struct LockedWheel {
     pub url: String,
     /// Hexadecimal SHA-256.
     pub sha256: String,
+    /// Bytes, if the index says so.
+    pub size: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -39,6 +41,7 @@ struct Package {
 #[derive(Deserialize)]
 struct File {
     url: Option<String>,
+    size: Option<u64>,
     #[serde(default)]
     hashes: Hashes,
 }
@@ -80,7 +83,8 @@ pub fn parse_pylock(text: &str) -> Result<Vec<LockedWheel>, NotUnderstood> {
             let digest = sha256.len() == 64 && sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
             if http && sane && digest {
                 let name = name::canonical(&package.name);
-                wheels.push(LockedWheel { name, version: version.clone(), filename, url: plain, sha256 });
+                let version = version.clone();
+                wheels.push(LockedWheel { name, version, filename, url: plain, sha256, size: file.size });
             }
         }
     }
@@ -97,7 +101,7 @@ mod tests {
         let sha = "0123456789abcdef".repeat(4);
         let text = format!(
             "lock-version = \"1.0\"\n[[packages]]\nname = \"A_b\"\nversion = \"1.0+x\"\nwheels = [\
-             {{ url = \"http://h/p/a_b-1.0%2Bx-py3-none-any.whl\", hashes = {{ sha256 = \"{sha}\" }} }},\
+             {{ url = \"http://h/p/a_b-1.0%2Bx-py3-none-any.whl\", size = 7, hashes = {{ sha256 = \"{sha}\" }} }},\
              {{ url = \"http://h/none.whl\" }}, {{ path = \"x.whl\", hashes = {{ sha256 = \"{sha}\" }} }}]\n"
         );
         let wheels = parse_pylock(&text).unwrap();
@@ -105,6 +109,7 @@ mod tests {
         assert_eq!((wheels[0].name.as_str(), wheels[0].version.as_str()), ("a-b", "1.0+x"));
         assert_eq!(wheels[0].filename, "a_b-1.0+x-py3-none-any.whl");
         assert_eq!(wheels[0].sha256, sha);
+        assert_eq!(wheels[0].size, Some(7));
         let user = text.replace("http://h/p/", "http://u:p@h/p/");
         assert_eq!(parse_pylock(&user).unwrap_err().reason, "the index needs credentials");
         assert!(parse_pylock(&text.replace("\"1.0\"\n[[", "\"2.0\"\n[[")).is_err());

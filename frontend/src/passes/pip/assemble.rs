@@ -14,6 +14,7 @@ use super::carry::Known;
 use super::foreign::cannot_run;
 use super::made::{Assembled, Made};
 use super::ops::{self, Fetch, Payload, Site};
+use super::units::{Unit, units};
 use super::{Treatment, budget};
 use crate::context::Context;
 use crate::error::BuildError;
@@ -45,7 +46,7 @@ pub(super) async fn run(
     let mut base = base(cx, rewrite, &tool, before, originals).await?;
     base.evidence.extend(below(rewrite, before, asked));
     let name = described(rewrite.graph(), step, CUSTOM_NAME).unwrap_or_else(|| "[plinth] install".to_owned());
-    let lock = cx.lock().map(|text| ops::lock(rewrite, text)).transpose()?;
+    let lock = cx.lock().map(|lock| ops::lock(rewrite, &lock.text)).transpose()?;
     let part = Part { step, candidate, inputs: &inputs, lock, origin: &origin, name: &name };
     let mut made = Made::default();
     let Some(text) = &candidate.parts.before else {
@@ -235,12 +236,16 @@ async fn attempt(
     // What is a file of the state before is nothing that the daemon could fetch.
     let local = plan.install.iter().any(|wheel| wheel.path().is_some());
     let fetch = if local { Fetch::Step } else { fetch };
-    let payloads = payloads(rewrite, site, base, &plan, fetch, resolution, warm)?;
+    let units = units(&plan, cx.lock().map(|lock| &lock.parsed));
+    let payloads = payloads(rewrite, site, base, &plan, &units, fetch, resolution, warm)?;
     let marks = ops::marks(rewrite, &payloads, &site.origin)?;
     let bytes = sizes(cx, rewrite, &plan, &payloads, marks).await?;
     let used = layers_below(cx, rewrite, site.before).await + usize::from(!plan.remove.is_empty());
     let room = budget::IMAGE_LAYERS.saturating_sub(used);
-    let (alone, tail) = budget::split(&bytes, room);
+    let of_unit = |unit: &Unit| unit.iter().map(|i| bytes[*i]).sum();
+    let (alone, tail) = budget::split(&units.iter().map(of_unit).collect::<Vec<u64>>(), room);
+    let pick = |numbers: &[usize]| -> Vec<Unit> { numbers.iter().map(|i| units[*i].clone()).collect() };
+    let (alone, tail) = (pick(&alone), pick(&tail));
 
     let mut merged = Vec::new();
     let mut notes = Vec::new();
@@ -253,27 +258,31 @@ async fn attempt(
     };
     merged.push(state);
     let evidence: Vec<Edge> = base.evidence.iter().copied().chain([marks]).collect();
-    let record = site.record(rewrite, resolution, &payloads, &tail, &evidence)?;
+    // Wheels of one layer have one tree.
+    let trees: Vec<usize> = tail.iter().map(|unit| unit[0]).collect();
+    let record = site.record(rewrite, resolution, &payloads, &trees, &evidence)?;
     check(cx, rewrite, record).await?;
 
     let title = |i: &usize| format!("{} {}", plan.install[*i].name, plan.install[*i].version);
+    let titles = |units: &[Unit]| -> Vec<String> { units.iter().flatten().map(title).collect() };
+    let note = |units: &[Unit]| LayerNote { created_by: format!("plinth: {}", titles(units).join(", ")) };
     let mut layers = Vec::new();
-    for i in &alone {
-        let libraries = [plan.scheme.purelib.clone(), plan.scheme.platlib.clone()];
-        layers.push((payloads[*i], Known { title: title(i), bytes: bytes[*i], libraries }));
-        merged.push(payloads[*i].tree);
-        notes.push(LayerNote { created_by: format!("plinth: {}", title(i)) });
+    for unit in &alone {
+        for i in unit {
+            let libraries = [plan.scheme.purelib.clone(), plan.scheme.platlib.clone()];
+            layers.push((payloads[*i], Known { title: title(i), bytes: bytes[*i], libraries }));
+        }
+        merged.push(payloads[unit[0]].tree);
+        notes.push(note(std::slice::from_ref(unit)));
     }
     if !tail.is_empty() {
         merged.push(record.tail);
-        notes.push(LayerNote {
-            created_by: format!("plinth: {}", tail.iter().map(title).collect::<Vec<_>>().join(", ")),
-        });
+        notes.push(note(&tail));
     }
     merged.push(record.record);
     notes.push(LayerNote { created_by: "plinth: install records".to_owned() });
     let edge = ops::merge(rewrite, merged, name.to_owned(), &site.origin)?;
-    let (alone, tail) = (alone.iter().map(title).collect(), tail.iter().map(title).collect());
+    let (alone, tail) = (titles(&alone), titles(&tail));
     let outputs = outputs(site.candidate, &plan);
     let (locked, outside) = (plan.locked == Some(Locked::Covered), outside(&plan));
     let made =
@@ -281,11 +290,15 @@ async fn attempt(
     Ok(Came::ToAnInstall(edge, Box::new(made), found))
 }
 
+/// The payloads of all wheels, in the order of the plan.
+// One parameter per thing that decides a payload.
+#[allow(clippy::too_many_arguments)]
 fn payloads(
     rewrite: &mut Rewrite,
     site: &Site<'_>,
     base: &Base,
     plan: &Plan,
+    units: &[Unit],
     fetch: Fetch,
     resolution: Edge,
     warm: Option<Edge>,
@@ -306,11 +319,15 @@ fn payloads(
     };
     // A payload is a function of its wheel: `no-cache` asks the index again, but makes no other bytes of the same wheel.
     let origin = Origin { ignore_cache: false, ..site.origin.clone() };
-    let payload = |wheel| {
-        let compiler = ops::Compiler { plan, interpreter, warm };
-        ops::payload(rewrite, site.tool, &compiler, wheel, fetched, &origin)
-    };
-    Ok(plan.install.iter().map(payload).collect::<Result<_, _>>()?)
+    let compiler = ops::Compiler { plan, interpreter, warm };
+    let mut payloads = Vec::new();
+    for unit in units {
+        let wheels: Vec<_> = unit.iter().map(|i| &plan.install[*i]).collect();
+        let made = ops::payloads(rewrite, site.tool, &compiler, &wheels, fetched, &origin)?;
+        payloads.extend(unit.iter().copied().zip(made));
+    }
+    payloads.sort_by_key(|(i, _)| *i);
+    Ok(payloads.into_iter().map(|(_, payload)| payload).collect())
 }
 
 /// Layers below and above the step that the budget has to leave room for.

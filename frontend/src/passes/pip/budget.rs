@@ -6,13 +6,13 @@
 /// No image gets more layers than this, base and application layers counted in.
 pub const IMAGE_LAYERS: usize = 110;
 
-/// No step gets more layers of its own than this.
-const STEP_LAYERS: usize = 40;
+/// No step gets more layers of its own than this: those that a lock may name, the tail and the records.
+const STEP_LAYERS: usize = plinth_layers::lock::LAYERS + 2;
 
 /// Payloads below this many bytes go into the tail: what sharing them would save isn't worth a layer.
 pub(super) const ALONE_FROM: u64 = 32 << 10;
 
-/// Splits the distributions of a step, given the bytes of their payloads, into those that stand alone and the tail;
+/// Splits the layers that a step could have, given the bytes of each, into those that it gets and the tail;
 /// both in the order of `bytes`. `room` is how many layers the step may have, the record layer counted in.
 #[must_use]
 pub(super) fn split(bytes: &[u64], room: usize) -> (Vec<usize>, Vec<usize>) {

@@ -32,8 +32,11 @@ pub(super) struct Known {
     pub(super) libraries: [String; 2],
 }
 
-/// The payloads of all stages so far, by their tree.
-pub(super) type Payloads = HashMap<Edge, (Payload, Known)>;
+/// The payloads of all stages so far, by the layer that they are in.
+pub(super) type Payloads = HashMap<Edge, Vec<(Payload, Known)>>;
+
+/// A layer, and what is in it.
+type Layer = (Edge, Vec<(Payload, Known)>);
 
 /// A COPY that is understood.
 pub(super) struct Copied {
@@ -86,10 +89,11 @@ pub(super) async fn run(
         return Err(Stop::Unrelated);
     };
     let room = budget::IMAGE_LAYERS.saturating_sub(layers_below(cx, rewrite, to).await + 1);
-    let all = payloads(rewrite.graph(), from, known, &copied.path);
-    let sizes: Vec<u64> = all.iter().map(|(_, known)| known.bytes).collect();
-    let payloads: Vec<_> = biggest(&sizes, room).into_iter().map(|index| all[index].clone()).collect();
-    if payloads.is_empty() {
+    let all = layers(rewrite.graph(), from, known, &copied.path);
+    let bytes = |(_, payloads): &Layer| payloads.iter().map(|(_, known)| known.bytes).sum();
+    let sizes: Vec<u64> = all.iter().map(bytes).collect();
+    let layers: Vec<_> = biggest(&sizes, room).into_iter().map(|index| all[index].clone()).collect();
+    if layers.is_empty() {
         return Err(Stop::Unrelated);
     }
     let tool = cx.tool(rewrite)?;
@@ -99,7 +103,7 @@ pub(super) async fn run(
         from,
         to,
         copied,
-        payloads,
+        layers,
         source: rewrite.graph()[from.op].digest().to_string(),
         origin: Origin { op: Some(step), ignore_cache, group: None },
     };
@@ -107,35 +111,40 @@ pub(super) async fn run(
     let refused = |error| Stop::about(error, "what it copies can't be looked at");
     let solved = cx.solve(rewrite, carried, true).await.map_err(refused)?;
     let whole = match cx.read_json(&solved, Carried::FILE).await.map_err(refused)? {
-        Carried::Whole { payloads } if payloads.is_empty() => return Err(Stop::Unrelated),
-        Carried::Whole { payloads } => payloads,
+        Carried::Whole { layers } if layers.is_empty() => return Err(Stop::Unrelated),
+        Carried::Whole { layers } => layers,
         Carried::Refused { reason } => return Err(Stop::Refused(reason)),
     };
     let rest = site.rest(rewrite, carried)?;
-    let whole: Vec<&(Payload, Known)> = whole.iter().filter_map(|i| site.payloads.get(*i)).collect();
-    let trees = whole.iter().map(|(payload, _)| payload.tree);
+    let whole: Vec<&Layer> = whole.iter().filter_map(|i| site.layers.get(*i)).collect();
+    let trees = whole.iter().map(|(tree, _)| *tree);
     let name = described(rewrite.graph(), step, CUSTOM_NAME).unwrap_or_else(|| "[plinth] copy".to_owned());
     let merged = std::iter::once(to).chain(trees).chain([rest]).collect();
     let edge = ops::merge(rewrite, merged, name, &site.origin)?;
-    let alone: Vec<String> = whole.iter().map(|(_, known)| known.title.clone()).collect();
+    let titles =
+        |layer: &Layer| -> Vec<String> { layer.1.iter().map(|(_, known)| known.title.clone()).collect() };
+    let alone: Vec<String> = whole.iter().flat_map(|layer| titles(layer)).collect();
     let note = |created_by| LayerNote { created_by };
-    let mut notes: Vec<LayerNote> = alone.iter().map(|title| note(format!("plinth: {title}"))).collect();
+    let named = |layer: &&Layer| note(format!("plinth: {}", titles(layer).join(", ")));
+    let mut notes: Vec<LayerNote> = whole.iter().map(named).collect();
     notes.push(note(format!("plinth: the rest of {}", copied.path)));
     let treatment = Treatment::Carried { alone, layers: notes.len() };
     Ok(Assembled { edge, notes, treatment, payloads: Vec::new() })
 }
 
-/// The payloads in the chain of a state that may be below a path, in the order in which they were merged.
-fn payloads(graph: &Graph, state: Edge, known: &Payloads, path: &str) -> Vec<(Payload, Known)> {
-    let mut found: Vec<(Payload, Known)> = Vec::new();
+/// The layers in the chain of a state of which some payload may be below a path, in the order in which they were merged.
+fn layers(graph: &Graph, state: Edge, known: &Payloads, path: &str) -> Vec<Layer> {
+    let mut found: Vec<Layer> = Vec::new();
     for op in chain(graph, state).1 {
         if !matches!(graph[op].op().op, Some(pb::op::Op::Merge(_))) {
             continue;
         }
-        for payload in graph[op].inputs().iter().filter_map(|input| known.get(input)) {
-            let below = payload.1.libraries.iter().any(|library| Path::new(library).starts_with(path));
-            if below && found.iter().all(|(other, _)| other.tree != payload.0.tree) {
-                found.push(payload.clone());
+        for tree in graph[op].inputs() {
+            let Some(payloads) = known.get(tree) else { continue };
+            let mut libraries = payloads.iter().flat_map(|(_, known)| &known.libraries);
+            let below = libraries.any(|library| Path::new(library).starts_with(path));
+            if below && found.iter().all(|(other, _)| other != tree) {
+                found.push((*tree, payloads.clone()));
             }
         }
     }
@@ -157,7 +166,7 @@ struct Site<'a> {
     from: Edge,
     to: Edge,
     copied: &'a Copied,
-    payloads: Vec<(Payload, Known)>,
+    layers: Vec<Layer>,
     /// The operation that the directory comes from.
     source: String,
     origin: Origin,
@@ -168,14 +177,14 @@ impl Site<'_> {
         let spec = CarrySpec {
             layout: LAYOUT,
             path: self.copied.path.clone(),
-            payloads: self.payloads.len(),
+            layers: self.layers.iter().map(|(_, payloads)| payloads.len()).collect(),
             source: self.source.clone(),
         };
         let spec = serde_json::to_string(&spec).unwrap_or_default();
         let mut exec = ToolExec::new(&self.tool, self.to, [step.to_owned(), spec]);
         exec.read(mounts::FROM, self.from, &self.copied.path);
-        for (i, (payload, _)) in self.payloads.iter().enumerate() {
-            exec.read(&format!("{}/{i}", mounts::METAS), payload.meta, "");
+        for (i, (payload, _)) in self.layers.iter().flat_map(|(_, payloads)| payloads).enumerate() {
+            payload.read_meta(&mut exec, &format!("{}/{i}", mounts::METAS));
         }
         exec
     }

@@ -170,7 +170,8 @@ impl Site {
             (0..dists.len()).map(|i| (output(mounts::TREES, i), output(mounts::METAS, i))).collect();
         let made = exec.output(mounts::OUT);
         let op = exec.add(rewrite, format!("[plinth] cut {}", self.name), &self.origin)?;
-        let payload = |(tree, meta): (i64, i64)| Payload { tree: op.output(tree), meta: op.output(meta) };
+        let payload =
+            |(tree, meta): (i64, i64)| Payload { tree: op.output(tree), meta: op.output(meta), member: None };
         Ok((outputs.into_iter().map(payload).collect(), op.output(made)))
     }
 
@@ -182,7 +183,7 @@ impl Site {
         // Its root is what it continues; what it changes is mounted, free of a container's own mounts.
         let mut exec = self.exec(merged, vec!["rest-of".to_owned(), payloads.len().to_string()]);
         for (i, payload) in payloads.iter().enumerate() {
-            exec.read(&format!("{}/{i}", mounts::METAS), payload.meta, "");
+            payload.read_meta(&mut exec, &format!("{}/{i}", mounts::METAS));
         }
         let state = exec.change_state(mounts::STATE, merged);
         Ok(exec.add(rewrite, format!("[plinth] the rest of {}", self.name), &self.origin)?.output(state))

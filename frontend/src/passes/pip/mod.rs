@@ -28,6 +28,7 @@ mod generated;
 mod made;
 mod ops;
 mod split;
+mod units;
 
 use std::collections::HashMap;
 
@@ -141,7 +142,7 @@ pub async fn run(
         .into_iter()
         .find(|op| names_cache(rewrite.graph()[*op].op()))
         .map(|op| line(rewrite.graph(), op));
-    let mut known = HashMap::new();
+    let mut known = carry::Payloads::new();
     let mut asked = Vec::new();
     for step in rewrite.steps() {
         let Some(command) = instruction(rewrite.graph(), step) else { continue };
@@ -188,7 +189,13 @@ pub async fn run(
             Ok(Assembled { edge, notes, treatment, payloads }) => {
                 rewrite.replace(step.output(0), edge)?;
                 layers.insert(step, notes);
-                known.extend(payloads.into_iter().map(|(payload, what)| (payload.tree, (payload, what))));
+                for (payload, what) in payloads {
+                    let in_layer: &mut Vec<_> = known.entry(payload.tree).or_default();
+                    // The same layer may be in several stages.
+                    if in_layer.iter().all(|(other, _)| other.member != payload.member) {
+                        in_layer.push((payload, what));
+                    }
+                }
                 treatment
             }
             Err(Stop::Unrelated) if is(&command, "COPY") => continue,

@@ -27,13 +27,23 @@ pub(super) enum Fetch {
     Step,
 }
 
-/// The two outputs of a payload operation.
+/// A wheel in a layer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Payload {
     /// The layer.
     pub(super) tree: Edge,
-    /// What is said about it.
+    /// What is said about its wheels.
     pub(super) meta: Edge,
+    /// The number of the wheel, if the layer may have others.
+    pub(super) member: Option<usize>,
+}
+
+impl Payload {
+    /// Lets an operation read what is said about the wheel.
+    pub(super) fn read_meta(&self, exec: &mut ToolExec, at: &str) {
+        let place = self.member.map(|number| format!("/{number}")).unwrap_or_default();
+        exec.read(at, self.meta, &place);
+    }
 }
 
 /// The step as the operations that stand for it see it.
@@ -140,7 +150,7 @@ impl Site<'_> {
             let mut exec = ToolExec::new(self.tool, self.before, [step.to_owned(), spec]);
             exec.read(mounts::RESOLUTION, resolution, "");
             for (i, payload) in payloads.iter().enumerate() {
-                exec.read(&format!("{}/{i}", mounts::METAS), payload.meta, "");
+                payload.read_meta(&mut exec, &format!("{}/{i}", mounts::METAS));
             }
             for i in tail {
                 exec.read(&format!("{}/{i}", mounts::TREES), payloads[*i].tree, "");
@@ -183,53 +193,64 @@ pub(super) struct Compiler<'a> {
     pub(super) warm: Option<Edge>,
 }
 
-/// One wheel into its payload. Nothing of the step goes in: the same wheel is the same operation in every service.
-pub(super) fn payload(
+/// Some wheels into their layer. Nothing of the step goes in: the same wheels are the same operation in every service.
+/// Gives the payload of each.
+pub(super) fn payloads(
     rewrite: &mut Rewrite,
     tool: &Tool,
     with: &Compiler<'_>,
-    wheel: &Distribution,
+    wheels: &[&Distribution],
     fetched: Option<Edge>,
     origin: &Origin,
-) -> Result<Payload, GraphError> {
-    let mut compiler = with.plan.interpreter.clone();
-    // Neither is part of a payload's identity: `pip` and `python -m pip` give the same one.
-    compiler.fingerprint.clear();
-    compiler.executable.clone_from(&compiler.physical);
-    let spec = PayloadSpec {
-        layout: LAYOUT,
-        name: wheel.name.clone(),
-        version: wheel.version.clone(),
-        filename: wheel.filename.clone(),
-        sha256: wheel.sha256.clone(),
-        scheme: with.plan.scheme.clone(),
-        interpreter: compiler,
-        laid_out_as: with.plan.layout(),
-    };
-    let mut exec = ToolExec::new(
-        tool,
-        with.interpreter,
-        ["payload".to_owned(), serde_json::to_string(&spec).unwrap_or_default()],
-    );
-    match fetched {
-        // One file of what the step fetched: read-only mounts are keyed by the content that they show, so other wheels
-        // beside it make no other payload.
-        Some(edge) => {
-            exec.read(
-                &format!("{}/{}", mounts::WHEEL, wheel.filename),
-                edge,
-                &format!("/{}", wheel.filename),
-            );
+) -> Result<Vec<Payload>, GraphError> {
+    let alone = wheels.len() == 1;
+    let specs: Vec<PayloadSpec> = wheels.iter().map(|wheel| with.spec(wheel)).collect();
+    let spec = if alone { serde_json::to_string(&specs[0]) } else { serde_json::to_string(&specs) };
+    let step = if alone { "payload" } else { "group" };
+    let args = [step.to_owned(), spec.unwrap_or_default()];
+    let mut exec = ToolExec::new(tool, with.interpreter, args);
+    for (number, wheel) in wheels.iter().enumerate() {
+        let place = if alone { mounts::WHEEL.to_owned() } else { format!("{}/{number}", mounts::WHEEL) };
+        match fetched {
+            // One file of what the step fetched: read-only mounts are keyed by the content that they show, so other
+            // wheels beside it make no other payload.
+            Some(edge) => {
+                let file = &wheel.filename;
+                exec.read(&format!("{place}/{file}"), edge, &format!("/{file}"));
+            }
+            None => exec.read(&place, http_source(rewrite, wheel, origin)?.output(0), ""),
         }
-        None => exec.read(mounts::WHEEL, http_source(rewrite, wheel, origin)?.output(0), ""),
     }
     if let Some(warm) = with.warm {
         exec.read(mounts::PYCACHE, warm, "");
     }
     let tree = exec.output(mounts::OUT);
     let meta = exec.output(mounts::META);
-    let op = exec.add(rewrite, format!("[plinth] {} {}", wheel.name, wheel.version), origin)?;
-    Ok(Payload { tree: op.output(tree), meta: op.output(meta) })
+    let titles: Vec<String> =
+        wheels.iter().map(|wheel| format!("{} {}", wheel.name, wheel.version)).collect();
+    let op = exec.add(rewrite, format!("[plinth] {}", titles.join(", ")), origin)?;
+    let payload =
+        |number| Payload { tree: op.output(tree), meta: op.output(meta), member: (!alone).then_some(number) };
+    Ok((0..wheels.len()).map(payload).collect())
+}
+
+impl Compiler<'_> {
+    fn spec(&self, wheel: &Distribution) -> PayloadSpec {
+        let mut interpreter = self.plan.interpreter.clone();
+        // Neither is part of a payload's identity: `pip` and `python -m pip` give the same one.
+        interpreter.fingerprint.clear();
+        interpreter.executable.clone_from(&interpreter.physical);
+        PayloadSpec {
+            layout: LAYOUT,
+            name: wheel.name.clone(),
+            version: wheel.version.clone(),
+            filename: wheel.filename.clone(),
+            sha256: wheel.sha256.clone(),
+            scheme: self.plan.scheme.clone(),
+            interpreter,
+            laid_out_as: self.plan.layout(),
+        }
+    }
 }
 
 /// The wheel itself, by checksum: no request is made while its payload is in the cache.

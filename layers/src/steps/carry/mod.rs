@@ -21,6 +21,7 @@ use std::collections::hash_map::Entry as Slot;
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -40,8 +41,8 @@ pub struct CarrySpec {
     pub layout: u32,
     /// The directory that is copied, and where it goes: an absolute path without `.`, `..` and trailing `/`.
     pub path: String,
-    /// How many payloads there are to look for.
-    pub payloads: usize,
+    /// The layers to look for: how many payloads each of them has.
+    pub layers: Vec<usize>,
     /// The operation that the directory comes from. The same content with other times of files would be the same to a
     /// cache, but not to byte code.
     pub source: String,
@@ -51,10 +52,10 @@ pub struct CarrySpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Carried {
-    /// These payloads, whole and unchanged.
+    /// These layers, whole and unchanged.
     Whole {
         /// By their number, ascending.
-        payloads: Vec<usize>,
+        layers: Vec<usize>,
     },
     /// The COPY must run as written.
     Refused {
@@ -90,11 +91,11 @@ pub struct Places<'a> {
     pub to: &'a Path,
     /// The directory that is copied.
     pub from: &'a Path,
-    /// `N/` for each payload: what [`super::payload::run`] said of it.
+    /// `N/` for each payload, in the order of the layers: what [`super::payload::run`] said of it.
     pub metas: &'a Path,
 }
 
-/// Finds out which payloads the directory has, and writes [`Carried::FILE`] to `out`.
+/// Finds out which layers' payloads the directory has, and writes [`Carried::FILE`] to `out`.
 ///
 /// # Errors
 /// See [`Error`]; a refusal is an answer.
@@ -112,13 +113,26 @@ fn decide(spec: &CarrySpec, places: Places<'_>) -> Result<Carried, Error> {
         Err(reason) => return refused(reason),
     };
     let payloads = whole::whole(&tree, places.from, &metas(spec, places.metas)?)?;
+    // A layer comes along as a whole or not at all.
+    let all = |range: &Range<usize>| range.clone().all(|index| payloads.binary_search(&index).is_ok());
+    let layers: Vec<usize> =
+        members(spec).enumerate().filter(|(_, range)| all(range)).map(|(layer, _)| layer).collect();
     match place::objection(&State::new(places.to), &tree)? {
         // Nothing comes along anyway.
-        _ if payloads.is_empty() => {}
+        _ if layers.is_empty() => {}
         Some(reason) => return refused(reason),
         None => {}
     }
-    Ok(Carried::Whole { payloads })
+    Ok(Carried::Whole { layers })
+}
+
+/// The payloads of each layer.
+fn members(spec: &CarrySpec) -> impl Iterator<Item = Range<usize>> {
+    spec.layers.iter().scan(0, |next, count| {
+        let first = *next;
+        *next += count;
+        Some(first..*next)
+    })
 }
 
 /// Copies what the payloads don't bring to `out`.
@@ -126,15 +140,17 @@ fn decide(spec: &CarrySpec, places: Places<'_>) -> Result<Carried, Error> {
 /// # Errors
 /// See [`Error`].
 pub fn rest(spec: &CarrySpec, places: Places<'_>, carried: &Carried, out: &Path) -> Result<(), Error> {
-    let Carried::Whole { payloads } = carried else {
+    let Carried::Whole { layers } = carried else {
         return Err(Error::Spec("nothing is carried".to_owned()));
     };
     let tree = Tree::read(places.from, &spec.path)?.map_err(Error::Spec)?;
     let metas = metas(spec, places.metas)?;
+    let members: Vec<Range<usize>> = members(spec).collect();
     let mut taken = BTreeSet::new();
-    for index in payloads {
-        let meta = metas.get(*index).ok_or_else(|| Error::Spec(format!("there is no payload {index}")))?;
-        taken.extend(meta.tree_files().map(|(path, ..)| path));
+    for layer in layers {
+        let of_layer = members.get(*layer).and_then(|range| metas.get(range.clone()));
+        let of_layer = of_layer.ok_or_else(|| Error::Spec(format!("there is no layer {layer}")))?;
+        taken.extend(of_layer.iter().flat_map(PayloadMeta::tree_files).map(|(path, ..)| path));
     }
     let mut linked: HashMap<Inode, PathBuf> = HashMap::new();
     for (path, entry) in &tree.entries {
@@ -161,7 +177,7 @@ fn metas(spec: &CarrySpec, metas: &Path) -> Result<Vec<PayloadMeta>, Error> {
     if spec.layout != LAYOUT {
         return Err(Error::Spec(format!("layout {} is not {LAYOUT}, the one of this release", spec.layout)));
     }
-    (0..spec.payloads).map(|index| read_meta(metas, index)?.map_err(Error::Spec)).collect()
+    (0..spec.layers.iter().sum()).map(|index| read_meta(metas, index)?.map_err(Error::Spec)).collect()
 }
 
 /// Gives every directory its attributes, a child before its parent.
