@@ -24,6 +24,9 @@ pub struct Lock {
     version: u32,
     /// uv's name of the platform that the wheels are for.
     pub platform: String,
+    /// The address of the one index that the versions are from, without a user; none if there were several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<String>,
     /// The wheels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub package: Vec<Package>,
@@ -58,6 +61,26 @@ pub struct Package {
     /// Not the version that most services share: only for those that name it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub apart: bool,
+    /// What it needs. With that, nobody has to ask an index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Needs>,
+}
+
+/// What a wheel's METADATA says of the distributions that it needs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Needs {
+    /// `Name`, as it is spelled there.
+    pub name: String,
+    /// `Requires-Python`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<String>,
+    /// `Requires-Dist`, without those for extras that nobody asks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<String>,
+    /// The extras that somebody asks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extras: Vec<String>,
 }
 
 /// Wheels that stand in one layer, of every install that has them all.
@@ -119,6 +142,7 @@ impl Lock {
         Self {
             version: VERSION,
             platform,
+            index: None,
             package: Vec::new(),
             layer: Vec::new(),
             set: Vec::new(),
@@ -220,6 +244,7 @@ mod tests {
             sha256: "0".repeat(64),
             size: None,
             apart,
+            needs: None,
         };
         let set = |service: &str, requirements: &[&str], versions: &[&str]| Set {
             python: "3.11".into(),

@@ -8,12 +8,14 @@ use std::fmt::Write as _;
 use plinth_layers::lock::{Layer, LeftOut, Lock, Package, Set};
 
 use crate::choose::Plan;
+use crate::wheels::Wheels;
 
-/// The lock of a plan, for the platform of this name, with these layers.
+/// The lock of a plan, with what is known of its wheels, and with these layers. `head` is a lock with nothing in it but
+/// platform and index.
 #[must_use]
-pub fn lock(plan: &Plan, platform: &str, layer: Vec<Layer>) -> Lock {
+pub fn lock(plan: &Plan, wheels: &Wheels, layer: Vec<Layer>, head: Lock) -> Lock {
     let mut package = BTreeSet::new();
-    let mut lock = Lock::new(platform);
+    let mut lock = head;
     lock.layer = layer;
     for planned in &plan.planned {
         let python = &planned.set.python;
@@ -24,13 +26,15 @@ pub fn lock(plan: &Plan, platform: &str, layer: Vec<Layer>) -> Lock {
             if apart {
                 versions.push(format!("{}=={}", pin.name, pin.version));
             }
+            let known = wheels.get(&pin.sha256);
             package.insert(Package {
                 python: python.clone(),
                 name: pin.name.clone(),
                 version: pin.version.clone(),
                 url: pin.url.clone(),
                 sha256: pin.sha256.clone(),
-                size: pin.size,
+                size: known.and_then(|known| known.size),
+                needs: known.and_then(|known| known.needs.clone()),
                 apart,
             });
         }
@@ -143,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_lock_has_every_wheel_once() {
-        let lock = lock(&plan(), "x86_64-manylinux_2_36", Vec::new());
+        let lock = lock(&plan(), &Wheels::new(), Vec::new(), Lock::new("x86_64-manylinux_2_36"));
         let wheels: Vec<String> = lock
             .package
             .iter()

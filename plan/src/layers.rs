@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use plinth_layers::lock::{LAYERS, Layer};
 
 use crate::choose::Plan;
+use crate::wheels::Wheels;
 
 /// A wheel of this many bytes stands alone.
 const BIG: u64 = 1 << 20;
@@ -72,10 +73,10 @@ pub struct Comparison {
 
 /// The layers of all interpreters of a plan. `before` are those of an earlier one.
 #[must_use]
-pub fn layers(plan: &Plan, before: &[Layer]) -> Vec<Layer> {
+pub fn layers(plan: &Plan, known: &Wheels, before: &[Layer]) -> Vec<Layer> {
     let mut layers = Vec::new();
     for python in plan.shared.keys() {
-        let requests = Requests::of(plan, python);
+        let requests = Requests::of(plan, known, python);
         let chosen = requests.choose(&earlier(before, python));
         layers.extend(chosen.into_iter().map(|wheels| Layer {
             python: python.clone(),
@@ -87,8 +88,8 @@ pub fn layers(plan: &Plan, before: &[Layer]) -> Vec<Layer> {
 
 /// Compares the layers of one interpreter with what others would do, and with those of an earlier plan.
 #[must_use]
-pub fn compare(plan: &Plan, python: &str, layers: &[Layer], before: &[Layer]) -> Comparison {
-    let requests = Requests::of(plan, python);
+pub fn compare(plan: &Plan, known: &Wheels, python: &str, layers: &[Layer], before: &[Layer]) -> Comparison {
+    let requests = Requests::of(plan, known, python);
     let here = |layer: &&Layer| layer.python == python;
     let packages = |layers: &[Layer]| -> BTreeSet<Vec<String>> {
         layers.iter().filter(here).map(|layer| layer.packages.clone()).collect()
@@ -124,13 +125,13 @@ fn earlier(before: &[Layer], python: &str) -> Vec<BTreeSet<Wheel>> {
 }
 
 impl Requests {
-    fn of(plan: &Plan, python: &str) -> Self {
+    fn of(plan: &Plan, known: &Wheels, python: &str) -> Self {
         let mut requests = Self::default();
         for planned in plan.planned.iter().filter(|planned| planned.set.python == python) {
             let mut wheels = BTreeSet::new();
             for pin in planned.pins.values() {
                 let wheel = (pin.name.clone(), pin.version.clone());
-                if let Some(size) = pin.size {
+                if let Some(size) = known.get(&pin.sha256).and_then(|known| known.size) {
                     requests.size.insert(wheel.clone(), size);
                 }
                 wheels.insert(wheel);

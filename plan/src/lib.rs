@@ -6,7 +6,7 @@
 //! sets      the distinct requests of a fleet: services that ask for the same are one
 //! resolver  uv, asked about one request
 //! choose    from the answers to the versions
-//! sizes     sizes of wheels that the index doesn't tell
+//! wheels    sizes of wheels, and what they need
 //! layers    which wheels share a layer
 //! document  plinth.lock and constraints.txt
 //! ```
@@ -23,11 +23,11 @@ mod document;
 mod layers;
 mod resolver;
 mod sets;
-mod sizes;
+mod wheels;
 
 pub use choose::{LeftOut, Older, Plan, PlanError, Planned, choose};
 pub use document::{constraints, lock};
 pub use layers::{Comparison, Figures, compare, layers};
 pub use resolver::{Pin, Uv, UvError};
 pub use sets::{Set, sets};
-pub use sizes::ask_sizes;
+pub use wheels::{Known, Wheels, wheels};

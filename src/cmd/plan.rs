@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use plinth_layers::lock::{self, Lock, LockError};
 use plinth_plan::{
-    Comparison, Plan, PlanError, Uv, UvError, ask_sizes, choose, compare, constraints, layers, sets,
+    Comparison, Plan, PlanError, Uv, UvError, choose, compare, constraints, layers, sets, wheels,
 };
 
 use crate::cli::{Outcome, print};
@@ -68,17 +68,19 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     };
     let progress = Progress::new();
     let plan = choose(&sets, &uv, &before.versions(), &mut |what| progress.now(what));
-    let mut plan = plan.inspect_err(|_| progress.finish()).map_err(failure)?;
-    progress.now("the sizes of wheels");
-    ask_sizes(&mut plan);
+    let plan = plan.inspect_err(|_| progress.finish()).map_err(failure)?;
+    progress.now("what the wheels need");
+    let wheels = wheels(&plan, &before);
     progress.now("layers");
-    let layers = layers(&plan, &before.layer);
+    let layers = layers(&plan, &wheels, &before.layer);
     progress.finish();
     print(&summary(&plan))?;
     for python in plan.shared.keys() {
-        print(&of_layers(python, &compare(&plan, python, &layers, &before.layer)))?;
+        print(&of_layers(python, &compare(&plan, &wheels, python, &layers, &before.layer)))?;
     }
-    let lock = plinth_plan::lock(&plan, &args.platform, layers).to_text().during("write the lock")?;
+    let mut head = Lock::new(&args.platform);
+    head.index = index(args.index_url.as_deref());
+    let lock = plinth_plan::lock(&plan, &wheels, layers, head).to_text().during("write the lock")?;
     let files = [(lock_file, lock), (constraints_file, constraints(&plan))];
     if args.check {
         let stale: Vec<String> = files
@@ -96,6 +98,24 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
         replace(path, text).during(format!("write `{}`", path.display()))?;
     }
     Ok(Outcome::Done)
+}
+
+/// The one index that uv asks, without a user; none if it asks several.
+fn index(named: Option<&str>) -> Option<String> {
+    const DEFAULT: &str = "https://pypi.org/simple";
+    let set = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if ["UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_NO_INDEX"]
+        .iter()
+        .any(|name| set(name).is_some())
+    {
+        return None;
+    }
+    let variable = ["UV_DEFAULT_INDEX", "UV_INDEX_URL"].iter().find_map(set);
+    let url = named.map(str::to_owned).or(variable).unwrap_or_else(|| DEFAULT.to_owned());
+    let (scheme, rest) = url.split_once("://")?;
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    Some(format!("{scheme}://{host}/{path}"))
 }
 
 /// The lock that is there.

@@ -4,10 +4,11 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::pip::{BASE, wheels};
+use crate::pip::{BASE, before, compare, wheels};
 use crate::support::build::{Build, Side};
 use crate::support::env::e2e;
 use crate::support::files::Files;
+use crate::support::image::Image;
 use crate::support::index::Index;
 use crate::support::report::Report;
 
@@ -106,4 +107,75 @@ fn one_version_where_the_requirements_allow_it() {
     // Its author has decided.
     let own = build("own");
     assert!(own.contains("it has constraints of its own"), "{own}");
+}
+
+/// What was asked of the index: pages and metadata, and no wheels.
+fn questions(index: &Index) -> Vec<String> {
+    index.server.requests().into_iter().filter(|request| !request.ends_with(".whl")).collect()
+}
+
+#[test]
+fn a_covered_install_asks_no_index() {
+    let env = e2e!();
+    if env.frontend.is_none() {
+        return;
+    }
+    let index = Index::of(&wheels());
+    let files = Files::new()
+        .with("services/api/Dockerfile", service("'Alpha[fast]' gamma"))
+        .with("services/old/Dockerfile", service("'alpha<2' beta"))
+        .with("platform/plinth.toml", "version = 1\n");
+    let planned = plan(files.path(), &index.url(), &[]);
+    assert_eq!(planned.status.code(), Some(0), "{}", String::from_utf8_lossy(&planned.stderr));
+    let lock = std::fs::read_to_string(files.join("platform/plinth.lock")).unwrap();
+    assert!(lock.contains(&format!("index = \"{}\"", index.url())), "{lock}");
+    let service = |install: &str| {
+        let text = format!("FROM {BASE}\nENV PIP_INDEX_URL={}\nRUN {install}\n", index.url());
+        Files::dockerfile(&text)
+    };
+    let build = |files: &Files, policy: &Path| {
+        let built = Build::new(env, Side::Plinth, files.path()).context("plinth", policy).layout().run().ok();
+        let report = Report::of_build(&built).unwrap();
+        assert_eq!(report.treatments(), ["assembled"]);
+        assert_eq!(report.steps()[0]["locked"], true, "{}", report.json());
+        built.layout().image()
+    };
+    // What pip itself makes of it with the lock's versions.
+    let constraints = std::fs::read_to_string(files.join("platform/constraints.txt")).unwrap();
+    let same = |files: &Files, image: &Image| {
+        let pip = "RUN --mount=type=bind,source=c.txt,target=/c.txt PIP_CONSTRAINT=/c.txt pip";
+        let text = std::fs::read_to_string(files.join("Dockerfile")).unwrap().replace("RUN pip", pip);
+        let constrained = Files::dockerfile(&text).with("c.txt", &constraints);
+        let plain = Build::new(env, Side::Plain, constrained.path()).layout().run().ok().layout().image();
+        compare(env, &plain, image, &before(env, &constrained)).assert_equal();
+    };
+    index.server.requests();
+    let covered = service("pip install --no-cache-dir 'alpha[fast]' gamma");
+    let image = build(&covered, &files.join("platform"));
+    assert_eq!(questions(&index), Vec::<String>::new());
+    same(&covered, &image);
+
+    // With an index of its own, or another one than the lock's, that one is asked.
+    index.server.requests();
+    let own =
+        service(&format!("pip install --no-cache-dir --extra-index-url {} gamma 'alpha[fast]'", index.url()));
+    build(&own, &files.join("platform"));
+    assert!(!questions(&index).is_empty());
+    let other = lock.replace(&format!("index = \"{}\"", index.url()), "index = \"https://h/simple\"");
+    let policy = Files::new().with("plinth.toml", "version = 1\n").with("plinth.lock", &other);
+    let again = service("pip install --no-cache-dir 'alpha[fast]'");
+    build(&again, policy.path());
+    assert!(!questions(&index).is_empty());
+    // So it is where another wheel of the same version may fit better.
+    let other = lock.replace("x86_64-manylinux_2_36", "x86_64-manylinux_2_17");
+    let policy = Files::new().with("plinth.toml", "version = 1\n").with("plinth.lock", &other);
+    build(&again, policy.path());
+    assert!(!questions(&index).is_empty());
+    // What the lock says too little of is asked for.
+    let unknown = lock.replace("requires = [\"beta", "requires = [\"unheard-of\", \"beta");
+    assert_ne!(unknown, lock);
+    let policy = Files::new().with("plinth.toml", "version = 1\n").with("plinth.lock", &unknown);
+    let image = build(&covered, policy.path());
+    assert!(!questions(&index).is_empty());
+    same(&covered, &image);
 }

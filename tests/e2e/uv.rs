@@ -25,7 +25,8 @@ fn uv() -> Uv {
         return Uv { index: Index::of(&all), install: format!("pip install --no-cache-dir {pin}") };
     };
     let file = path.rsplit('/').next().unwrap().to_owned();
-    all.push(Made { project: "uv".to_owned(), file, bytes: std::fs::read(&path).unwrap() });
+    let metadata = Vec::new();
+    all.push(Made { project: "uv".to_owned(), file, metadata, bytes: std::fs::read(&path).unwrap() });
     Uv { index: Index::of(&all), install: "pip install --no-cache-dir -i @INDEX@ uv".to_owned() }
 }
 

@@ -15,16 +15,19 @@ pub enum Pass {
     Split,
     /// Copies that take layers along.
     Copies,
+    /// Versions and layers of the fleet's lock.
+    Lock,
 }
 
 impl Pass {
     /// With their names.
-    const ALL: [(&'static str, Self); 5] = [
+    const ALL: [(&'static str, Self); 6] = [
         ("base", Self::Base),
         ("apt", Self::Apt),
         ("install", Self::Install),
         ("split", Self::Split),
         ("copies", Self::Copies),
+        ("lock", Self::Lock),
     ];
 
     /// Reads a list of names, separated by commas.
@@ -56,7 +59,7 @@ mod tests {
         assert_eq!(Pass::list("split, base,").unwrap(), BTreeSet::from([Pass::Base, Pass::Split]));
         assert_eq!(
             Pass::list("splits").unwrap_err(),
-            "PLINTH_WITHOUT names \"splits\"; what can be left out is: base, apt, install, split, copies"
+            "PLINTH_WITHOUT names \"splits\"; what can be left out is: base, apt, install, split, copies, lock"
         );
     }
 }

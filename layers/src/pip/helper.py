@@ -1,10 +1,11 @@
 # Runs pip's own resolver in the state before a step, in one process with what else must be known of it.
-# Arguments: answer file, pip's script or "" for `-m pip`, where it installs to (JSON), then pip's arguments.
+# Arguments: answer file, pip's script or "" for `-m pip`, where it installs to (JSON), the lock's stubs of wheels (JSON) or
+# "", then pip's arguments.
 # The answer is JSON and only facts; the judging is done by the caller.
 import sys
 
-answer, script, target = sys.argv[1:4]
-arguments = sys.argv[4:]
+answer, script, target, stubs = sys.argv[1:5]
+arguments = sys.argv[5:]
 # The module search path that pip would have: a script's own directory, or none for `-m pip`, which
 # takes the working directory off again.
 if script:
@@ -89,7 +90,34 @@ def describe():
             for key, value in sorted(flatten(configuration.items()))
         ],
         netrc=any(path and os.path.exists(path) for path in netrc),
+        stubs=False,
     )
+    return list(flatten(configuration.items()))
+
+
+def take_stubs(configuration):
+    """Points pip to the lock's stubs in place of the index, if what it would find there is what they stand for."""
+    wanted = json.loads(stubs)
+    conditions = wanted["conditions"]
+    index = conditions["default_index"]
+    for section in ("global", "install", ":env:"):
+        for key, value in configuration:
+            if key in (section + "." + name for name in ("extra-index-url", "find-links", "no-index", "no-binary")):
+                return False
+            if key == section + ".index-url":
+                index = value
+    machine = os.uname().machine
+    glibc = os.confstr("CS_GNU_LIBC_VERSION") if "CS_GNU_LIBC_VERSION" in os.confstr_names else ""
+    if (
+        index.rstrip("/") != conditions["index"]
+        or machine != conditions["machine"]
+        or glibc != "glibc " + conditions["glibc"]
+    ):
+        return False
+    # Behind `install`, where the caller put it.
+    at = arguments.index("--dry-run")
+    arguments[at:at] = ["--no-index", "--find-links", wanted["directory"]]
+    return True
 
 
 def watch(resolved):
@@ -192,7 +220,8 @@ def conclude(resolver, answer):
 
 code = 1
 try:
-    describe()
+    configuration = describe()
+    facts["stubs"] = bool(stubs) and take_stubs(configuration)
     resolved = []
     watch(resolved)
     try:

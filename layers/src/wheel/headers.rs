@@ -85,6 +85,47 @@ pub fn required_names(text: &str) -> Vec<String> {
     names
 }
 
+/// What METADATA says of the distributions that this one needs, without what is for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// `Name`, as it is spelled there.
+    pub name: String,
+    /// `Version`, as it is spelled there.
+    pub version: String,
+    /// `Requires-Python`.
+    pub python: Option<String>,
+    /// The values of `Requires-Dist`, in order.
+    pub requires: Vec<String>,
+}
+
+/// Reads METADATA. `file` is its name for messages.
+///
+/// # Errors
+/// No name, or no version, or one of them twice; a dependency over several lines.
+pub fn needs(file: &str, text: &str) -> Result<Needs, WheelError> {
+    let get = |key| single(file, text, key)?.ok_or_else(|| WheelError::format(file, format!("has no {key}")));
+    let mut requires = Vec::new();
+    let lines = text.lines().take_while(|line| !line.is_empty());
+    for line in lines {
+        let Some((key, value)) = line.split_once(':') else {
+            if line.starts_with([' ', '\t']) {
+                continue;
+            } else {
+                break;
+            };
+        };
+        if key.eq_ignore_ascii_case("Requires-Dist") {
+            requires.push(value.trim().to_owned());
+        }
+    }
+    Ok(Needs {
+        name: get("Name")?.trim().to_owned(),
+        version: get("Version")?.trim().to_owned(),
+        python: single(file, text, "Requires-Python")?.map(|value| value.trim().to_owned()),
+        requires,
+    })
+}
+
 /// The value of a header that may occur once, in the block before the first empty line.
 fn single<'a>(file: &str, text: &'a str, key: &str) -> Result<Option<&'a str>, WheelError> {
     let mut found = None;
@@ -113,6 +154,18 @@ fn single<'a>(file: &str, text: &'a str, key: &str) -> Result<Option<&'a str>, W
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn needs_of_a_distribution() {
+        let text = "Metadata-Version: 2.1\nName: Foo.Bar\nVersion: 1.0\nRequires-Python: >=3.8\nSummary: x\n  y: z\n\
+            Requires-Dist: a>=1\nrequires-dist: b; extra == 'x'\n\nRequires-Dist: c\n";
+        let needs = needs("M", text).unwrap();
+        assert_eq!((needs.name.as_str(), needs.version.as_str()), ("Foo.Bar", "1.0"));
+        assert_eq!(needs.python.as_deref(), Some(">=3.8"));
+        assert_eq!(needs.requires, ["a>=1", "b; extra == 'x'"]);
+        assert!(super::needs("M", "Name: x\n").is_err());
+        assert!(super::needs("M", "Name: x\nVersion: 1\nVersion: 2\n").is_err());
+    }
 
     #[test]
     fn wheel_versions() {

@@ -30,6 +30,7 @@ impl Index {
                 wheel.sha256()
             ));
             self.server.put(&Self::path(wheel), Answer::file(&wheel.bytes));
+            self.server.put(&format!("{}.metadata", Self::path(wheel)), Answer::file(&wheel.metadata));
         }
         for (project, links) in projects {
             let page = format!("<!DOCTYPE html><html><body>\n{links}</body></html>\n");

@@ -25,6 +25,8 @@ pub(crate) struct Made {
     pub(crate) project: String,
     /// `name-version-py3-none-any.whl`
     pub(crate) file: String,
+    /// Its METADATA, which an index can have beside it (PEP 658).
+    pub(crate) metadata: Vec<u8>,
     /// The archive.
     pub(crate) bytes: Vec<u8>,
 }
@@ -132,7 +134,7 @@ impl Wheel {
             self.name, self.version, self.metadata
         );
         let mut entries = self.entries.clone();
-        entries.push((format!("{info}/METADATA"), metadata.into_bytes(), 0o100_644));
+        entries.push((format!("{info}/METADATA"), metadata.clone().into_bytes(), 0o100_644));
         let wheel = "Wheel-Version: 1.0\nGenerator: plinth-tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n";
         entries.push((format!("{info}/WHEEL"), wheel.into(), 0o100_644));
         let mut record = String::new();
@@ -153,6 +155,7 @@ impl Wheel {
         Made {
             project: self.name.to_lowercase().replace(['_', '.'], "-"),
             file: format!("{stem}-{}-py3-none-any.whl", self.version),
+            metadata: metadata.into_bytes(),
             bytes: archive(&entries),
         }
     }

@@ -89,6 +89,7 @@ mod tests {
                 sha256: if name == "b" { sha_of_b.to_owned() } else { format!("sha-{name}") },
                 size: None,
                 apart: false,
+                needs: None,
             });
         }
         for layer in layers {

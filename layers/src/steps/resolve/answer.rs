@@ -43,6 +43,8 @@ pub(super) struct Described {
     pub(super) externally_managed: bool,
     pub(super) config: Vec<ConfigItem>,
     pub(super) netrc: bool,
+    /// The stubs of the lock were taken for an index.
+    pub(super) stubs: bool,
 }
 
 #[derive(Deserialize)]

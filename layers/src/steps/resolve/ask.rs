@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::{fs, thread};
 
+use super::locked::Constraints;
+use super::stubs::Stubs;
 use super::{Context, Error, failed};
 use crate::pip::{Launcher, PipCommand};
 use crate::said::in_one_line;
@@ -25,10 +27,12 @@ pub(super) fn ask(
     command: &PipCommand,
     launcher: &Launcher,
     scratch: &Path,
-    constraints: Option<&Path>,
+    constraints: Option<&Constraints>,
 ) -> Result<Ran, Error> {
     let program = scratch.join("main.py");
     fs::write(&program, HELPER).map_err(failed("write the helper"))?;
+    let files = constraints.iter().map(|constraints| &constraints.file);
+    let stubs = constraints.and_then(|constraints| constraints.stubs.as_ref());
     let (general, install) = command.arguments.split_at(command.install_at + 1);
     let mut child = Command::new(&launcher.interpreter);
     child
@@ -37,11 +41,12 @@ pub(super) fn ask(
         .arg(scratch.join("answer.json"))
         .arg(launcher.script.as_deref().unwrap_or_default())
         .arg(serde_json::to_string(&command.target()).unwrap_or_default())
+        .arg(stubs.map(Stubs::argument).unwrap_or_default())
         .args(general)
         // pip decides on a user install by whether it may write, which it may not here.
         .args(["--no-user", "--dry-run", "--report"])
         .arg(scratch.join("report.json"))
-        .args(constraints.iter().flat_map(|file| [OsStr::new("--constraint"), file.as_os_str()]))
+        .args(files.flat_map(|file| [OsStr::new("--constraint"), file.as_os_str()]))
         .args(install)
         .env_clear()
         .envs(context.env.iter().map(|(name, value)| (name, value)))

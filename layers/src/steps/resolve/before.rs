@@ -45,6 +45,8 @@ pub(super) struct Prepared {
     pub(super) fetch_with: Vec<String>,
     /// What it asks for, in normal form; or why a lock has nothing to say of it.
     pub(super) asked: Result<BTreeSet<String>, String>,
+    /// The command, or a file, says where wheels are to be looked for, or what they have to be like.
+    pub(super) own_index: bool,
 }
 
 /// Everything that can be refused without starting an interpreter.
@@ -82,8 +84,15 @@ pub(super) fn prepare(context: &Context) -> Result<Prepared, NotUnderstood> {
         }
     }
     let asked = asked(&command, &found, variable.is_some());
-    Ok(Prepared { command, launcher, fetch_with, asked })
+    let own_index = found.hashes
+        || found.options.iter().any(|option| STEERS.contains(option))
+        || command.options.iter().any(|(option, _)| STEERS.contains(option));
+    Ok(Prepared { command, launcher, fetch_with, asked, own_index })
 }
+
+/// Options after which an index isn't asked for the versions of the lock in the usual way.
+const STEERS: &[&str] =
+    &["--index-url", "--extra-index-url", "--find-links", "--no-index", "--no-binary", "--require-hashes"];
 
 /// What a command asks for by name.
 fn asked(command: &PipCommand, found: &FoundOptions, constrained: bool) -> Result<BTreeSet<String>, String> {

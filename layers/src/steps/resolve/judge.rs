@@ -7,6 +7,7 @@ use super::answer::{Answer, Concluded, Described, read_limited};
 use super::ask::Ran;
 use super::secret::without_address;
 use super::state::{check_state, pip_version};
+use super::stubs::Stubs;
 use super::{Error, NoPlan};
 use crate::pip::{Launcher, NotUnderstood, PipCommand, Report};
 use crate::resolution::{Distribution, Plan, Removal};
@@ -17,6 +18,7 @@ pub(super) fn judge(
     launcher: &Launcher,
     scratch: &Path,
     ran: &Ran,
+    stubs: Option<&Stubs>,
     secrets: bool,
 ) -> Result<(Plan, bool), NoPlan> {
     let unresolved = || {
@@ -44,7 +46,10 @@ pub(super) fn judge(
         return Err(unresolved());
     };
     let report = read_limited(&scratch.join("report.json"));
-    let report = Report::parse(&report.ok_or_else(|| NotUnderstood::new("no report from pip"))?)?;
+    let mut report = Report::parse(&report.ok_or_else(|| NotUnderstood::new("no report from pip"))?)?;
+    if let Some(stubs) = stubs.filter(|_| described.stubs) {
+        stubs.replace(&mut report).map_err(|reason| NoPlan::Failed(Error::Unresolved { reason }))?;
+    }
     let install = in_order(&report, &concluded, &described, secrets)?;
     let install: Vec<Distribution> = match secrets {
         true => install.into_iter().map(without_address).collect::<Result<_, _>>()?,

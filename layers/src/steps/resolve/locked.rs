@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::stubs::Stubs;
 use super::{Context, Error, failed};
 use crate::lock::{self, Lock};
 use crate::pip::Launcher;
@@ -18,22 +19,37 @@ pub(super) fn read_lock() -> Result<Lock, Error> {
     Lock::parse(&text).map_err(io::Error::other).map_err(failed("read the lock"))
 }
 
-/// The file with the versions for what is asked for; or why the lock has none. None if there is no lock.
+/// The versions that a lock has for an install.
+#[derive(Clone)]
+pub(super) struct Constraints {
+    /// The file that has them.
+    pub(super) file: PathBuf,
+    /// What makes an index superfluous, if the lock says enough, and the step says nothing of an index.
+    pub(super) stubs: Option<Stubs>,
+}
+
+/// The versions for what is asked for; or why the lock has none. None if there is no lock. `own_index`: the step names
+/// one.
 pub(super) fn constraints(
     context: &Context,
     launcher: &Launcher,
     asked: Result<BTreeSet<String>, String>,
+    own_index: bool,
     scratch: &Path,
-) -> Option<Result<PathBuf, String>> {
+) -> Option<Result<Constraints, String>> {
     let lock = context.lock.as_ref()?;
     Some(asked.and_then(|asked| {
         let python =
             version(launcher).ok_or_else(|| "its interpreter doesn't tell its version".to_owned())?;
         let pins = lock.cover(&python, &asked)?;
         let file = scratch.join("locked.txt");
-        fs::write(&file, pins.join("\n") + "\n")
-            .map_err(|error| format!("its versions can't be written: {error}"))?;
-        Ok(file)
+        let unwritten = |error: io::Error| format!("its versions can't be written: {error}");
+        fs::write(&file, pins.join("\n") + "\n").map_err(unwritten)?;
+        let stubs = match own_index {
+            true => None,
+            false => Stubs::write(lock, &python, &pins, scratch).map_err(unwritten)?,
+        };
+        Ok(Constraints { file, stubs })
     }))
 }
 

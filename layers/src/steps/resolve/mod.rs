@@ -14,6 +14,7 @@
 //! answer     what it says
 //! state      what is refused by the state that pip found
 //! judge      the plan that the answer makes
+//! stubs      what makes an index superfluous
 //! output     the files that the shell makes of what it prints
 //! secret     what is different in a step with secrets
 //! mounted    what is refused by the mounts of the step
@@ -29,6 +30,7 @@ mod mounted;
 mod output;
 mod secret;
 mod state;
+mod stubs;
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -40,6 +42,7 @@ use self::before::{Prepared, prepare};
 use self::follow::follow;
 pub use self::follow::{FoundProgram, ResolveSpec, next};
 use self::judge::judge;
+use self::locked::Constraints;
 use self::mounted::mounted;
 use crate::lock::Lock;
 use crate::pip::{NotUnderstood, PipCommand, Tool};
@@ -168,17 +171,18 @@ fn plan(context: &Context) -> Result<Plan, NoPlan> {
             Ok(output::with(plan, context, String::new())?)
         }
         _ => {
-            let Prepared { command, launcher, fetch_with, asked } = prepare(context)?;
+            let Prepared { command, launcher, fetch_with, asked, own_index } = prepare(context)?;
             let scratch = scratch()?;
-            let asks = |constraints: Option<&Path>| {
+            let asks = |constraints: Option<&Constraints>| {
                 let ran = ask(context, &command, &launcher, scratch.path(), constraints)?;
-                judge(&command, &launcher, scratch.path(), &ran, context.secrets.is_some())
+                let stubs = constraints.and_then(|constraints| constraints.stubs.as_ref());
+                judge(&command, &launcher, scratch.path(), &ran, stubs, context.secrets.is_some())
             };
-            let constraints = locked::constraints(context, &launcher, asked, scratch.path());
+            let constraints = locked::constraints(context, &launcher, asked, own_index, scratch.path());
             let (locked, (plan, steered)) = match constraints {
                 None => (None, asks(None)?),
                 Some(Err(reason)) => (Some(Locked::outside(&reason)), asks(None)?),
-                Some(Ok(file)) => match asks(Some(&file)) {
+                Some(Ok(constraints)) => match asks_with(&constraints, asks) {
                     Ok(answer) => (Some(Locked::Covered), answer),
                     // With what is installed already, say. Without the lock there may be an answer.
                     Err(NoPlan::Failed(_)) => (
@@ -192,6 +196,19 @@ fn plan(context: &Context) -> Result<Plan, NoPlan> {
             let last = output::last_line(&plan, &command, context, steered)?;
             Ok(output::with(plan, context, last)?)
         }
+    }
+}
+
+/// Asks with the versions of the lock: without the index first, if that can be.
+fn asks_with<T>(
+    constraints: &Constraints,
+    asks: impl Fn(Option<&Constraints>) -> Result<T, NoPlan>,
+) -> Result<T, NoPlan> {
+    match asks(Some(constraints)) {
+        Err(NoPlan::Failed(_)) if constraints.stubs.is_some() => {
+            asks(Some(&Constraints { stubs: None, ..constraints.clone() }))
+        }
+        answer => answer,
     }
 }
 

@@ -1,0 +1,243 @@
+//! What the lock says of wheels beyond their versions: sizes, and what they need. A resolver knows both and doesn't tell;
+//! the index is asked for the metadata alone (PEP 658), and for the size of a file without the file.
+//!
+//! What an earlier lock says of the same wheel is taken from there. What can't be had stays unknown: then a build asks the
+//! index, as it does without a lock.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pep440_rs::Version;
+use plinth_layers::lock::{Lock, Needs};
+use plinth_layers::pip::Named;
+use plinth_layers::wheel::headers;
+use plinth_layers::wheel::name::canonical;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::choose::Plan;
+use crate::resolver::Pin;
+
+/// Wheels that are asked about at a time.
+const AT_ONCE: usize = 8;
+/// A server that takes longer is not waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The longest METADATA that is read, in bytes.
+const LONGEST: usize = 8 << 20;
+
+/// What is known of a wheel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Its bytes.
+    pub size: Option<u64>,
+    /// What it needs.
+    pub needs: Option<Needs>,
+}
+
+/// What is known of wheels, by SHA-256.
+pub type Wheels = BTreeMap<String, Known>;
+
+/// Finds out what can be known of the wheels of a plan. `before` is an earlier lock.
+#[must_use]
+pub fn wheels(plan: &Plan, before: &Lock) -> Wheels {
+    let pins: BTreeMap<&str, &Pin> = plan
+        .planned
+        .iter()
+        .flat_map(|planned| planned.pins.values())
+        .map(|pin| (pin.sha256.as_str(), pin))
+        .collect();
+    let mut found = Wheels::new();
+    for package in before.package.iter().filter(|package| package.needs.is_some() && package.size.is_some()) {
+        if pins.contains_key(package.sha256.as_str()) {
+            let known = Known { size: package.size, needs: package.needs.clone() };
+            found.insert(package.sha256.clone(), known);
+        }
+    }
+    let mut fresh: BTreeSet<String> = BTreeSet::new();
+    loop {
+        // An extra that somebody asks for now may have been left out then.
+        let asked = closure(&found, asked(plan));
+        let lacks = |pin: &Pin| match found.get(&pin.sha256).map(|known| &known.needs) {
+            Some(Some(needs)) => {
+                let mut extras = asked.iter().filter(|(name, _)| *name == pin.name);
+                extras.any(|(_, extra)| !needs.extras.contains(extra))
+            }
+            _ => true,
+        };
+        let wanted: Vec<Pin> = pins.values().copied().filter(|pin| lacks(pin)).cloned().collect();
+        let wanted: Vec<Pin> = wanted.into_iter().filter(|pin| fresh.insert(pin.sha256.clone())).collect();
+        if wanted.is_empty() {
+            trim(&mut found, &asked);
+            return found;
+        }
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+            return found;
+        };
+        found.extend(runtime.block_on(all(wanted)));
+    }
+}
+
+/// The extras that requirements of services ask for: name and extra.
+fn asked(plan: &Plan) -> BTreeSet<(String, String)> {
+    let all = plan.planned.iter().flat_map(|planned| &planned.set.requirements);
+    all.filter_map(|text| Named::parse(text).ok()).flat_map(extras).collect()
+}
+
+fn extras(named: Named) -> impl Iterator<Item = (String, String)> {
+    named.extras.into_iter().map(move |extra| (named.name.clone(), canonical(&extra)))
+}
+
+/// What a wheel needs if these extras are asked for.
+fn needed(needs: &Needs, asked: &BTreeSet<(String, String)>) -> Vec<String> {
+    let name = canonical(&needs.name);
+    let wanted = |text: &&String| {
+        let only_for = for_extras(text);
+        only_for.is_empty() || only_for.into_iter().any(|extra| asked.contains(&(name.clone(), extra)))
+    };
+    needs.requires.iter().filter(wanted).cloned().collect()
+}
+
+/// With the extras that are asked for, those that they ask for.
+fn closure(wheels: &Wheels, mut asked: BTreeSet<(String, String)>) -> BTreeSet<(String, String)> {
+    loop {
+        let before = asked.len();
+        for needs in wheels.values().filter_map(|known| known.needs.as_ref()) {
+            let named = needed(needs, &asked).into_iter().filter_map(|text| Named::parse(&text).ok());
+            let more: Vec<_> = named.flat_map(extras).collect();
+            asked.extend(more);
+        }
+        if asked.len() == before {
+            return asked;
+        }
+    }
+}
+
+/// Leaves out what is needed for extras that nobody asks for, which is most of it.
+fn trim(wheels: &mut Wheels, asked: &BTreeSet<(String, String)>) {
+    for needs in wheels.values_mut().filter_map(|known| known.needs.as_mut()) {
+        needs.requires = needed(needs, asked);
+        let name = canonical(&needs.name);
+        needs.extras.retain(|extra| asked.contains(&(name.clone(), extra.clone())));
+    }
+}
+
+/// The extras that a dependency is for; none if it is for everybody, or if that can't be told.
+fn for_extras(text: &str) -> BTreeSet<String> {
+    let Some((_, marker)) = text.split_once(';') else { return BTreeSet::new() };
+    let mut extras = BTreeSet::new();
+    for part in marker.split("extra").skip(1) {
+        let Some(value) = part.trim_start().strip_prefix("==").map(str::trim_start) else {
+            return BTreeSet::new();
+        };
+        let Some(quote) = value.chars().next().filter(|quote| matches!(quote, '"' | '\'')) else {
+            return BTreeSet::new();
+        };
+        extras.extend(value[1..].split(quote).next().map(canonical));
+    }
+    // `or` may let it in without any.
+    if marker.contains(" or ") && !marker.split(" or ").all(|part| part.contains("extra")) {
+        return BTreeSet::new();
+    }
+    extras
+}
+
+async fn all(wanted: Vec<Pin>) -> Wheels {
+    let Ok(client) = reqwest::Client::builder().timeout(PATIENCE).build() else { return Wheels::new() };
+    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let mut asked = JoinSet::new();
+    for pin in wanted {
+        let (client, places) = (client.clone(), places.clone());
+        asked.spawn(async move {
+            let _place = places.acquire().await.ok();
+            let size = match pin.size {
+                Some(size) => Some(size),
+                None => size(&client, &pin.url).await,
+            };
+            let needs = metadata(&client, &pin.url).await.and_then(|text| needs(&pin, &text));
+            (pin.sha256, Known { size, needs })
+        });
+    }
+    let mut found = Wheels::new();
+    while let Some(answer) = asked.join_next().await {
+        found.extend(answer.ok());
+    }
+    found
+}
+
+async fn size(client: &reqwest::Client, url: &str) -> Option<u64> {
+    let answer = client.head(url).send().await.ok()?.error_for_status().ok()?;
+    // What reqwest itself says of the body of an answer to HEAD is nothing.
+    answer.headers().get("content-length")?.to_str().ok()?.parse().ok()
+}
+
+async fn metadata(client: &reqwest::Client, url: &str) -> Option<String> {
+    let mut answer = client.get(format!("{url}.metadata")).send().await.ok()?.error_for_status().ok()?;
+    let mut text = Vec::new();
+    while let Some(chunk) = answer.chunk().await.ok()? {
+        text.extend_from_slice(&chunk);
+        if text.len() > LONGEST {
+            return None;
+        }
+    }
+    String::from_utf8(text).ok()
+}
+
+/// What METADATA says, if it is of this wheel, and says it in the usual way.
+fn needs(pin: &Pin, text: &str) -> Option<Needs> {
+    let found = headers::needs("METADATA", text).ok()?;
+    // Where the spelling matters, the lock's is the normal one.
+    let same = canonical(&found.name) == pin.name && found.version == pin.version;
+    let version = |text: &str| text.parse::<Version>().ok();
+    if !same || version(&found.version).is_none() {
+        return None;
+    }
+    // All of them, until it is known which are asked for.
+    let extras: BTreeSet<String> = found.requires.iter().flat_map(|text| for_extras(text)).collect();
+    Some(Needs {
+        name: found.name,
+        python: found.python,
+        requires: found.requires,
+        extras: extras.into_iter().collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn extras_of_a_dependency() {
+        let of = |text: &str| for_extras(text).into_iter().collect::<Vec<_>>().join(" ");
+        assert_eq!(of("a>=1"), "");
+        assert_eq!(of("a ; python_version < '3.9'"), "");
+        assert_eq!(of("a ; extra == 'Fast_x'"), "fast-x");
+        assert_eq!(of("a ; (extra == \"x\" or extra == 'y') and python_version > '3'"), "x y");
+        assert_eq!(of("a ; (extra == 'x' or os_name == 'nt') and python_version > '3'"), "");
+        assert_eq!(of("a ; extra == \"x\" or extra == 'y'"), "x y");
+        assert_eq!(of("a ; python_version < '3' or extra == 'y'"), "");
+        assert_eq!(of("a ; extra != 'y'"), "");
+    }
+
+    #[test]
+    fn only_what_somebody_asks_for_stays() {
+        let known = |name: &str, requires: &[&str]| {
+            let requires: Vec<String> = requires.iter().map(|text| (*text).to_owned()).collect();
+            let extras: BTreeSet<String> = requires.iter().flat_map(|text| for_extras(text)).collect();
+            let extras = extras.into_iter().collect();
+            let needs = Needs { name: name.to_owned(), python: None, requires, extras };
+            (name.to_owned(), Known { size: Some(1), needs: Some(needs) })
+        };
+        let mut wheels = Wheels::from([
+            known("A", &["b[fast]", "c; extra == 'dev'"]),
+            known("b", &["d; extra == 'fast'", "e; extra == 'slow'", "f"]),
+        ]);
+        let asked = closure(&wheels, BTreeSet::new());
+        trim(&mut wheels, &asked);
+        let requires = |name: &str| wheels[name].needs.as_ref().unwrap().requires.join(", ");
+        assert_eq!(requires("A"), "b[fast]");
+        assert_eq!(requires("b"), "d; extra == 'fast', f");
+        assert_eq!(wheels["b"].needs.as_ref().unwrap().extras, ["fast"]);
+    }
+}
