@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::cmd::{bake, compare, explain, plan, report, scan};
+use crate::cmd::{bake, compare, explain, moves, plan, report, scan};
 use crate::failure::Failure;
 
 /// One master base image and one shared set of package layers under a whole fleet of container builds
@@ -29,6 +29,8 @@ enum Command {
     Scan(scan::Args),
     /// Choose one version per package for a fleet: writes plinth.lock and constraints.txt
     Plan(plan::Args),
+    /// Say which services of a fleet can move to another Python, and what is in the way of the others
+    Move(moves::Args),
     /// Write what turns plinth on for a whole fleet, for docker buildx bake or compose
     Bake(bake::Args),
     /// Show what plinth did to an image that is already built
@@ -70,6 +72,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Compare(args) => compare::run(*args),
         Command::Report(args) => report::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Move(args) => moves::run(&args),
         Command::Bake(args) => bake::run(&args),
         Command::Scan(args) => scan::run(&args),
         Command::Frontend => return crate::cmd::frontend::run(),

@@ -14,6 +14,8 @@ mod decisions;
 #[cfg(feature = "cli")]
 mod failure;
 #[cfg(feature = "cli")]
+mod planning;
+#[cfg(feature = "cli")]
 mod policy;
 #[cfg(feature = "cli")]
 mod registry;

@@ -21,6 +21,11 @@ pub(crate) fn text(mut table: Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
+/// A text that may hold anything, without what steers a terminal.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+}
+
 /// Figures right, everything else left.
 pub(crate) fn row(texts: impl IntoIterator<Item = String>) -> Vec<Cell> {
     let figure =

@@ -8,6 +8,8 @@
 //! choose    from the answers to the versions
 //! wheels    sizes of wheels, and what they need
 //! layers    which wheels share a layer
+//! moves     whether services can move to another Python
+//! imports   what the packages of a wheel import
 //! document  plinth.lock and constraints.txt
 //! ```
 //!
@@ -20,14 +22,18 @@
 
 mod choose;
 mod document;
+mod imports;
 mod layers;
+mod moves;
 mod resolver;
 mod sets;
 mod wheels;
 
 pub use choose::{LeftOut, Older, Plan, PlanError, Planned, choose};
 pub use document::{constraints, lock};
+pub use imports::gone;
 pub use layers::{Comparison, Figures, compare, layers};
+pub use moves::{Change, Move, Verdict, moves};
 pub use resolver::{Pin, Uv, UvError};
 pub use sets::{Set, sets};
 pub use wheels::{Known, Wheels, wheels};

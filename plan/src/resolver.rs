@@ -122,9 +122,35 @@ impl Uv {
         })
     }
 
+    /// The version that the distribution of one requirement gets by itself: the newest, or the lowest that can be had
+    /// with all that it needs.
+    ///
+    /// # Errors
+    /// As for [`Self::resolve`].
+    pub(crate) fn alone(
+        &self,
+        python: &str,
+        requirement: &str,
+        name: &str,
+        lowest: bool,
+    ) -> Result<Result<String, String>, UvError> {
+        let mut command = self.compile(python);
+        command.args(["--no-annotate", "--no-header"]);
+        if lowest {
+            command.args(["--resolution", "lowest-direct"]);
+        }
+        let version = |text: String| {
+            let mut pins = text.lines().filter_map(|line| line.split([';', ' ']).next()?.split_once("=="));
+            pins.find(|(found, _)| *found == name).map(|(_, version)| version.to_owned()).unwrap_or_default()
+        };
+        Ok(self.run(command, &[requirement.to_owned()])?.map(version))
+    }
+
     fn compile(&self, python: &str) -> Command {
         let mut command = Command::new(&self.program);
         command.args(["pip", "compile", "-", "--no-config", "--quiet", "--no-progress", "--color", "never"]);
+        // Any interpreter that is there will do to ask with: it isn't asked about itself.
+        command.args(["--no-python-downloads"]);
         command.args([
             "--only-binary",
             ":all:",

@@ -13,6 +13,7 @@ use plinth_layers::lock::{Lock, Needs};
 use plinth_layers::pip::Named;
 use plinth_layers::wheel::headers;
 use plinth_layers::wheel::name::canonical;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -172,15 +173,43 @@ async fn size(client: &reqwest::Client, url: &str) -> Option<u64> {
 }
 
 async fn metadata(client: &reqwest::Client, url: &str) -> Option<String> {
-    let mut answer = client.get(format!("{url}.metadata")).send().await.ok()?.error_for_status().ok()?;
-    let mut text = Vec::new();
-    while let Some(chunk) = answer.chunk().await.ok()? {
-        text.extend_from_slice(&chunk);
-        if text.len() > LONGEST {
-            return None;
+    String::from_utf8(body(client, &format!("{url}.metadata"), LONGEST).await.ok()?).ok()
+}
+
+/// What is at an address, if it has no more than so many bytes.
+async fn body(client: &reqwest::Client, url: &str, most: usize) -> Result<Vec<u8>, String> {
+    // Its messages have the address in them, which may be long, and is known.
+    let failed = |error: reqwest::Error| error.without_url().to_string();
+    let mut answer =
+        client.get(url).send().await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
+    let mut bytes = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(failed)? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > most {
+            return Err(format!("it has more than {most} bytes"));
         }
     }
-    String::from_utf8(text).ok()
+    Ok(bytes)
+}
+
+/// Fetches wheels, each by its SHA-256 and address, of no more than so many bytes each.
+pub(crate) fn fetch(
+    wanted: Vec<(String, String)>,
+    most: usize,
+) -> impl Iterator<Item = (String, Result<Vec<u8>, String>)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let client = reqwest::Client::builder().timeout(PATIENCE).build();
+    // One after the other: none of them is kept.
+    wanted.into_iter().map(move |(sha256, url)| {
+        let wheel = match (&runtime, &client) {
+            (Ok(runtime), Ok(client)) => runtime.block_on(body(client, &url, most)),
+            _ => Err("no connections can be made".to_owned()),
+        };
+        let same = |wheel: &Vec<u8>| hex::encode(Sha256::digest(wheel)) == sha256;
+        let wheel =
+            wheel.and_then(|wheel| same(&wheel).then_some(wheel).ok_or("it has another checksum".to_owned()));
+        (sha256, wheel)
+    })
 }
 
 /// What METADATA says, if it is of this wheel, and says it in the usual way.

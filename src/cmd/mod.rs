@@ -10,6 +10,8 @@ pub(crate) mod compare;
 #[cfg(feature = "cli")]
 pub(crate) mod explain;
 #[cfg(feature = "cli")]
+pub(crate) mod moves;
+#[cfg(feature = "cli")]
 pub(crate) mod plan;
 #[cfg(feature = "cli")]
 pub(crate) mod report;

@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use plinth_layers::lock::{self, Lock, LockError};
-use plinth_plan::{
-    Comparison, Plan, PlanError, Uv, UvError, choose, compare, constraints, layers, sets, wheels,
-};
+use plinth_plan::{Comparison, Plan, choose, compare, constraints, layers, wheels};
 
 use crate::cli::{Outcome, print};
 use crate::failure::{During as _, Failure};
-use crate::table::{row, table, text};
+use crate::planning::{Asked, failure};
+use crate::table::{plain, row, table, text};
 use crate::ui::{Progress, note};
 
 /// The name of the constraints.
@@ -18,12 +17,8 @@ const CONSTRAINTS: &str = "constraints.txt";
 /// The arguments of `plinth plan`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The trees to read
-    #[arg(required = true, value_name = "DIR")]
-    trees: Vec<PathBuf>,
-    /// The policy that says which services move
-    #[arg(long, value_name = "FILE|DIR")]
-    policy: Option<PathBuf>,
+    #[command(flatten)]
+    asked: Asked,
     /// Where plinth.lock and constraints.txt are written
     #[arg(long, short, value_name = "DIR", default_value = ".")]
     output: PathBuf,
@@ -33,29 +28,11 @@ pub(crate) struct Args {
     /// Take the newest versions that fit, and not those of the lock that is there
     #[arg(long, conflicts_with = "check")]
     upgrade: bool,
-    /// The Python of services whose base doesn't say
-    #[arg(long, value_name = "X.Y", default_value = "3.11")]
-    python: String,
-    /// The platform of the wheels, by uv's name
-    #[arg(long, value_name = "PLATFORM", default_value = "x86_64-manylinux_2_36")]
-    platform: String,
-    /// The package index (default: the one that uv's variables name)
-    #[arg(long, env = "PLINTH_INDEX_URL", value_name = "URL", hide_env_values = true)]
-    index_url: Option<String>,
-    /// uv
-    #[arg(long, env = "PLINTH_UV", value_name = "FILE", default_value = "uv")]
-    uv: PathBuf,
 }
 
 /// Runs the command. Nothing is written if anything goes wrong.
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
-    let fleet = super::scan::read(&args.trees, args.policy.as_deref())?;
-    let sets = sets(&fleet, &args.python);
-    if sets.is_empty() {
-        return Err(Failure::new("no service here moves and installs anything").hint("plinth scan says why"));
-    }
-    let uv =
-        Uv { program: args.uv.clone(), index_url: args.index_url.clone(), platform: args.platform.clone() };
+    let (sets, uv) = (args.asked.sets()?, args.asked.uv());
     if !args.output.is_dir() {
         return Err(
             Failure::new(format!("`{}` is no directory", args.output.display())).hint("make it first")
@@ -64,7 +41,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let (lock_file, constraints_file) = (args.output.join(lock::FILE), args.output.join(CONSTRAINTS));
     let before = match before(&lock_file)? {
         Some(lock) if !args.upgrade => lock,
-        _ => Lock::new(&args.platform),
+        _ => Lock::new(&args.asked.platform),
     };
     let progress = Progress::new();
     let plan = choose(&sets, &uv, &before.versions(), &mut |what| progress.now(what));
@@ -78,8 +55,8 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     for python in plan.shared.keys() {
         print(&of_layers(python, &compare(&plan, &wheels, python, &layers, &before.layer)))?;
     }
-    let mut head = Lock::new(&args.platform);
-    head.index = index(args.index_url.as_deref());
+    let mut head = Lock::new(&args.asked.platform);
+    head.index = index(args.asked.index_url.as_deref());
     let lock = plinth_plan::lock(&plan, &wheels, layers, head).to_text().during("write the lock")?;
     let files = [(lock_file, lock), (constraints_file, constraints(&plan))];
     if args.check {
@@ -145,26 +122,6 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     Ok(())
 }
 
-fn failure(error: PlanError) -> Failure {
-    let hint = match &error {
-        PlanError::Uv(UvError::Start { .. }) => {
-            Some("plinth plan resolves with uv: install it, or name it with --uv or PLINTH_UV")
-        }
-        PlanError::Uv(UvError::Index(_)) => {
-            Some("nothing was written; name an index with --index-url, or try again when it answers")
-        }
-        PlanError::Uv(UvError::Answer(_)) | PlanError::Nothing(_) => {
-            Some("nothing was written; do --index-url, --platform and --uv name the right ones?")
-        }
-        PlanError::Uv(_) | PlanError::Broken { .. } => None,
-    };
-    let failure = Failure::new(error.to_string());
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
-}
-
 fn summary(plan: &Plan) -> String {
     let services =
         |count: usize| if count == 1 { "1 service".to_owned() } else { format!("{count} services") };
@@ -201,7 +158,7 @@ fn summary(plan: &Plan) -> String {
     }
     for planned in &plan.planned {
         if let Some(reason) = &planned.apart {
-            out.push_str(&format!("own versions: {}: {reason}\n", planned.set.services.join(", ")));
+            out.push_str(&format!("own versions: {}: {reason}\n", plain(&planned.set.services.join(", "))));
         }
     }
     for planned in plan.planned.iter().filter(|planned| !planned.older.is_empty()) {
@@ -212,12 +169,12 @@ fn summary(plan: &Plan) -> String {
         let older: Vec<String> = older.collect();
         out.push_str(&format!(
             "older than alone: {}: {}\n",
-            planned.set.services.join(", "),
+            plain(&planned.set.services.join(", ")),
             older.join(", ")
         ));
     }
     for left in &plan.left_out {
-        out.push_str(&format!("left out: {}: {}\n", left.set.services.join(", "), left.reason));
+        out.push_str(&format!("left out: {}: {}\n", plain(&left.set.services.join(", ")), left.reason));
     }
     out
 }

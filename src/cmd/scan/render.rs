@@ -1,7 +1,7 @@
 //! Sections as text for a terminal, and as Markdown.
 
 use super::sections::Section;
-use crate::table::{row, table, text as table_text};
+use crate::table::{plain, row, table, text as table_text};
 
 /// For a terminal, or whatever standard output is.
 pub(super) fn text(sections: &[Section]) -> String {
@@ -51,11 +51,6 @@ pub(super) fn markdown(sections: &[Section]) -> String {
         parts.push(part);
     }
     parts.join("\n")
-}
-
-/// Nothing of what was found steers a terminal.
-fn plain(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
 
 /// Nothing of what was found is markup.
