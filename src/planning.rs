@@ -2,10 +2,14 @@
 
 use std::path::PathBuf;
 
-use plinth_plan::{PlanError, Set, Uv, UvError, sets};
+use plinth_plan::{Base, PlanError, Set, Uv, UvError, bases, sets};
+use plinth_scan::Fleet;
 
+use crate::cli::runtime;
 use crate::cmd::scan;
 use crate::failure::Failure;
+use crate::policy::Policy;
+use crate::registry::Source;
 
 /// Which fleet, and which resolver.
 #[derive(clap::Args)]
@@ -16,6 +20,9 @@ pub(crate) struct Asked {
     /// The policy that says which services move
     #[arg(long, value_name = "FILE|DIR")]
     policy: Option<PathBuf>,
+    /// Speak plain HTTP with the registry of the policy's base images
+    #[arg(long)]
+    plain_http: bool,
     /// The Python of services whose base doesn't say
     #[arg(long, value_name = "X.Y", default_value = "3.11")]
     python: String,
@@ -31,10 +38,19 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// The requests of the fleet.
-    pub(crate) fn sets(&self) -> Result<Vec<Set>, Failure> {
-        let fleet = scan::read(&self.trees, self.policy.as_deref())?;
-        let sets = sets(&fleet, &self.python);
+    /// The fleet.
+    pub(crate) fn fleet(&self) -> Result<Fleet, Failure> {
+        scan::read(&self.trees, self.policy.as_deref())
+    }
+
+    /// The recipes of base images for it.
+    pub(crate) fn bases(&self, fleet: &Fleet) -> Vec<Base> {
+        bases(fleet, &self.python)
+    }
+
+    /// Its requests.
+    pub(crate) fn sets(&self, fleet: &Fleet) -> Result<Vec<Set>, Failure> {
+        let sets = sets(fleet, &self.python);
         match sets.is_empty() {
             true => {
                 Err(Failure::new("no service here moves and installs anything").hint("plinth scan says why"))
@@ -43,9 +59,37 @@ impl Asked {
         }
     }
 
+    /// The policy's base images as they are now, by digest. Those of `before` stay while they have the same name.
+    pub(crate) fn compilers(&self, before: &[String]) -> Result<Vec<String>, Failure> {
+        let Some(path) = &self.policy else { return Ok(before.to_vec()) };
+        let policy = Policy::read(path)?;
+        let name = |pinned: &str| pinned.split('@').next().unwrap_or_default().to_owned();
+        let mut compilers = Vec::new();
+        for base in &policy.document().bases {
+            let wanted = base.image.canonical();
+            let known = before.iter().find(|pinned| name(pinned) == name(&wanted));
+            compilers.push(match known {
+                _ if wanted.contains('@') => wanted,
+                Some(pinned) => pinned.clone(),
+                None => {
+                    let source = Source::open(&base.image.familiar(), self.plain_http)?;
+                    let digest = runtime()?.block_on(source.digest())?;
+                    format!("{wanted}@{digest}")
+                }
+            });
+        }
+        compilers.dedup();
+        Ok(compilers)
+    }
+
     /// The resolver.
     pub(crate) fn uv(&self) -> Uv {
-        Uv { program: self.uv.clone(), index_url: self.index_url.clone(), platform: self.platform.clone() }
+        Uv {
+            program: self.uv.clone(),
+            index_url: self.index_url.clone(),
+            platform: self.platform.clone(),
+            by_hand: None,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use plinth_layers::facts::Facts;
 use plinth_layers::lock::Lock;
 use plinth_layers::steps::mounts;
-use plinth_proto::graph::{Edge, Graph, GraphError, OpId, Rewrite};
+use plinth_proto::graph::{Edge, Graph, GraphError, NewOp, OpId, Rewrite};
 use plinth_proto::pb;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
@@ -165,6 +165,28 @@ pub fn image_name(graph: &Graph, op: OpId) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Adds an image, for the platform of another one, and resolved as that is.
+///
+/// # Errors
+/// If it can't be encoded.
+pub fn add_image(
+    rewrite: &mut Rewrite,
+    like: OpId,
+    reference: &str,
+    name: String,
+) -> Result<OpId, GraphError> {
+    let op = rewrite.graph()[like].op().clone();
+    let attrs = match op.op {
+        Some(pb::op::Op::Source(source)) => source.attrs,
+        _ => Default::default(),
+    };
+    let attrs = attrs.into_iter().filter(|(key, _)| key == "image.resolvemode").collect();
+    let source = pb::SourceOp { identifier: format!("docker-image://{reference}"), attrs };
+    let op = pb::Op { op: Some(pb::op::Op::Source(source)), inputs: Vec::new(), ..op };
+    let metadata = Origin { op: Some(like), ..Origin::default() }.metadata(name);
+    rewrite.add(NewOp { op, inputs: Vec::new(), metadata, like: Some(like) })
 }
 
 /// `os/arch[/variant]`.

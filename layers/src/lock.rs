@@ -27,6 +27,10 @@ pub struct Lock {
     /// The address of the one index that the versions are from, without a user; none if there were several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<String>,
+    /// Images, by digest, whose interpreters make the byte code of packages: a newer image with the very same interpreter
+    /// then makes none again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compilers: Vec<String>,
     /// The wheels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub package: Vec<Package>,
@@ -143,6 +147,7 @@ impl Lock {
             version: VERSION,
             platform,
             index: None,
+            compilers: Vec::new(),
             package: Vec::new(),
             layer: Vec::new(),
             set: Vec::new(),

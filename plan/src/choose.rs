@@ -10,9 +10,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use pep440_rs::Version;
 use plinth_layers::pip::Named;
+use rayon::prelude::*;
 
 use crate::resolver::{Pin, Uv, UvError};
 use crate::sets::Set;
@@ -89,14 +92,14 @@ pub fn choose(
     sets: &[Set],
     uv: &Uv,
     before: &BTreeMap<String, Vec<String>>,
-    progress: &mut dyn FnMut(&str),
+    progress: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Plan, PlanError> {
     let mut plan = Plan::default();
     let pythons: BTreeSet<&str> = sets.iter().map(|set| set.python.as_str()).collect();
     for python in pythons {
         let sets: Vec<&Set> = sets.iter().filter(|set| set.python == python).collect();
         let kept = before.get(python).map_or(&[] as &[String], Vec::as_slice);
-        Chooser { uv, python, kept, progress }.choose(&sets, &mut plan)?;
+        Chooser { uv, python, kept, progress: Mutex::new(&mut *progress) }.choose(&sets, &mut plan)?;
     }
     if plan.planned.is_empty() && !sets.is_empty() {
         let reason = plan.left_out.first().map(|left| left.reason.clone()).unwrap_or_default();
@@ -111,7 +114,7 @@ struct Chooser<'a> {
     uv: &'a Uv,
     python: &'a str,
     kept: &'a [String],
-    progress: &'a mut dyn FnMut(&str),
+    progress: Mutex<&'a mut (dyn FnMut(&str) + Send)>,
 }
 
 /// The requests that are resolved together, and what that comes to.
@@ -119,23 +122,21 @@ struct Chooser<'a> {
 struct Together<'a> {
     sets: Vec<&'a Set>,
     pins: Vec<String>,
+    /// They have versions of their own, and aren't bound by what is set by hand.
+    apart: bool,
 }
 
 impl Chooser<'_> {
-    fn choose(&mut self, sets: &[&Set], plan: &mut Plan) -> Result<(), PlanError> {
+    fn choose(&self, sets: &[&Set], plan: &mut Plan) -> Result<(), PlanError> {
+        let by_itself =
+            self.each(sets, "by itself", |set| self.uv.near(self.python, &set.requirements, &[]))?;
         let mut alone = Vec::new();
-        let mut by_itself = BTreeMap::new();
-        for (number, set) in sets.iter().enumerate() {
-            (self.progress)(&format!(
-                "Python {}: request {} of {} by itself",
-                self.python,
-                number + 1,
-                sets.len()
-            ));
-            match self.uv.near(self.python, &set.requirements, &[])? {
+        let mut versions = BTreeMap::new();
+        for (set, answer) in sets.iter().zip(by_itself) {
+            match answer {
                 Ok(pins) => {
                     alone.push(*set);
-                    by_itself.insert(*set, pins);
+                    versions.insert(*set, pins);
                 }
                 Err(reason) => plan.left_out.push(LeftOut { set: (*set).clone(), reason }),
             }
@@ -149,16 +150,16 @@ impl Chooser<'_> {
         self.add(&mut together, &alone, self.kept, &mut apart)?;
         let (shared, _) = self.pinned(&union(&together.sets), &together.pins)?;
         let pins: Vec<String> = shared.values().map(text).collect();
-        for set in together.sets {
-            self.planned(set, &pins, &by_itself[set], None, plan)?;
-        }
+        // With the versions that were chosen for it, and why they aren't the shared ones.
+        let mut chosen: BTreeMap<&Set, (&[String], Option<String>)> =
+            together.sets.iter().map(|set| (*set, (pins.as_slice(), None))).collect();
         // Those that don't fit in fit together with one another, as far as they do.
         let reasons: BTreeMap<&Set, String> = apart.iter().cloned().collect();
         let mut groups = Vec::new();
         while !apart.is_empty() {
             let left: BTreeSet<&Set> = apart.drain(..).map(|(set, _)| set).collect();
             let sets: Vec<&Set> = alone.iter().copied().filter(|set| left.contains(set)).collect();
-            let mut together = Together::default();
+            let mut together = Together { apart: true, ..Together::default() };
             self.add(&mut together, &sets, &pins, &mut apart)?;
             if together.sets.is_empty() {
                 let (set, reason) = apart.remove(0);
@@ -169,20 +170,45 @@ impl Chooser<'_> {
         for number in 0..groups.len() {
             self.draw_near(number, &mut groups, &pins)?;
         }
-        for together in groups {
-            for set in together.sets {
+        for together in &groups {
+            for set in &together.sets {
                 // Why they don't fit in with most is what matters, and not why with one another.
-                let reason = reasons.get(set).cloned();
-                self.planned(set, &together.pins, &by_itself[set], reason, plan)?;
+                chosen.insert(set, (together.pins.as_slice(), reasons.get(set).cloned()));
             }
         }
+        let sets: Vec<&Set> = chosen.keys().copied().collect();
+        plan.planned.extend(self.each(&sets, "with the plan", |set| {
+            let (pins, apart) = &chosen[set];
+            self.planned(set, pins, &versions[set], apart.clone())
+        })?);
         plan.shared.insert(self.python.to_owned(), shared);
         Ok(())
     }
 
+    /// Does something with each request, several at a time; the answers come in order.
+    fn each<T: Send, E: Send>(
+        &self,
+        sets: &[&Set],
+        what: &str,
+        work: impl Fn(&Set) -> Result<T, E> + Sync,
+    ) -> Result<Vec<T>, E> {
+        let begun = AtomicUsize::new(0);
+        let one = |set: &&Set| {
+            let number = begun.fetch_add(1, Ordering::Relaxed) + 1;
+            self.say(&format!("request {number} of {} {what}", sets.len()));
+            work(set)
+        };
+        sets.par_iter().map(one).collect()
+    }
+
+    fn say(&self, what: &str) {
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress(&format!("Python {}: {what}", self.python));
+    }
+
     /// Adds requests to those that are resolved together, as far as they fit.
     fn add<'a>(
-        &mut self,
+        &self,
         together: &mut Together<'a>,
         sets: &[&'a Set],
         preferred: &[String],
@@ -191,15 +217,15 @@ impl Chooser<'_> {
         if sets.is_empty() {
             return Ok(());
         }
-        (self.progress)(&format!(
-            "Python {}: {} requests together",
-            self.python,
-            together.sets.len() + sets.len()
-        ));
+        self.say(&format!("{} requests together", together.sets.len() + sets.len()));
         let all: Vec<&Set> = together.sets.iter().chain(sets).copied().collect();
         let earlier = if together.pins.is_empty() { preferred } else { &together.pins };
-        match self.uv.near(self.python, &union(&all), earlier)? {
-            Ok(pins) => *together = Together { sets: all, pins },
+        let answer = match together.apart {
+            true => self.uv.near(self.python, &union(&all), earlier)?,
+            false => self.uv.shared(self.python, &union(&all), earlier)?,
+        };
+        match answer {
+            Ok(pins) => *together = Together { sets: all, pins, apart: together.apart },
             Err(reason) if sets.len() == 1 => apart.push((sets[0], reason)),
             Err(_) => {
                 let (first, second) = sets.split_at(sets.len() / 2);
@@ -212,7 +238,7 @@ impl Chooser<'_> {
 
     /// Gives a group the versions that others have, instead of further ones, where it can have them.
     fn draw_near(
-        &mut self,
+        &self,
         number: usize,
         groups: &mut [Together<'_>],
         shared: &[String],
@@ -241,7 +267,7 @@ impl Chooser<'_> {
             if wanted == pins {
                 continue;
             }
-            (self.progress)(&format!("Python {}: fewer versions", self.python));
+            self.say("fewer versions");
             if let Ok(found) = self.uv.near(self.python, &union, &wanted)?
                 && further(&found) < further(&pins)
             {
@@ -254,25 +280,23 @@ impl Chooser<'_> {
 
     /// What a request comes to with versions that were chosen for it.
     fn planned(
-        &mut self,
+        &self,
         set: &Set,
         chosen: &[String],
         by_itself: &[String],
         apart: Option<String>,
-        plan: &mut Plan,
-    ) -> Result<(), PlanError> {
+    ) -> Result<Planned, PlanError> {
         let (pins, others) = self.pinned(&set.requirements, chosen)?;
         if let Some(name) = others.first() {
             return Err(broken(set, format!("{name} has no version in the plan")));
         }
         let older = older(set, &pins, by_itself);
-        plan.planned.push(Planned { set: set.clone(), pins, apart, older });
-        Ok(())
+        Ok(Planned { set: set.clone(), pins, apart, older })
     }
 
     /// Resolves with versions, and gives the packages that aren't among them.
     fn pinned(
-        &mut self,
+        &self,
         requirements: &[String],
         chosen: &[String],
     ) -> Result<(BTreeMap<String, Pin>, Vec<String>), PlanError> {

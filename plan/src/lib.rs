@@ -10,6 +10,7 @@
 //! layers    which wheels share a layer
 //! moves     whether services can move to another Python
 //! imports   what the packages of a wheel import
+//! base      the recipe of a master base image
 //! document  plinth.lock and constraints.txt
 //! ```
 //!
@@ -20,6 +21,7 @@
 //! resolve alone is left out, with the resolver's reason.
 #![forbid(unsafe_code)]
 
+mod base;
 mod choose;
 mod document;
 mod imports;
@@ -29,6 +31,7 @@ mod resolver;
 mod sets;
 mod wheels;
 
+pub use base::{Base, bases};
 pub use choose::{LeftOut, Older, Plan, PlanError, Planned, choose};
 pub use document::{constraints, lock};
 pub use imports::gone;

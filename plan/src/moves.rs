@@ -7,14 +7,19 @@
 //!    may import a module of the standard library that is gone: they are fetched and read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr as _;
 
+use pep440_rs::{Version, VersionSpecifiers};
 use plinth_layers::pip::Named;
 
 use crate::choose::PlanError;
 use crate::imports::{Imports, gone, imports};
 use crate::resolver::{Pin, Uv};
 use crate::sets::Set;
-use crate::wheels::fetch;
+use crate::wheels::{fetch, pythons};
+
+/// By SHA-256 of a wheel, the Pythons that it says it is for.
+type Allowed = BTreeMap<String, Option<VersionSpecifiers>>;
 
 /// Wheels that are larger aren't read.
 const READ_UP_TO: usize = 200 << 20;
@@ -66,11 +71,12 @@ pub fn moves(
     progress: &mut dyn FnMut(&str),
 ) -> Result<Vec<Move>, PlanError> {
     let mut read: BTreeMap<String, Result<Imports, String>> = BTreeMap::new();
+    let mut allowed = Allowed::new();
     let mut all = Vec::new();
     let older: Vec<&Set> = sets.iter().filter(|set| minor(&set.python) < minor(to)).collect();
     for (number, set) in older.iter().enumerate() {
         progress(&format!("request {} of {}", number + 1, older.len()));
-        all.push(judge(set, uv, to, &mut read)?);
+        all.push(judge(set, uv, to, &mut read, &mut allowed)?);
     }
     Ok(all)
 }
@@ -84,6 +90,7 @@ fn judge(
     uv: &Uv,
     to: &str,
     read: &mut BTreeMap<String, Result<Imports, String>>,
+    allowed: &mut Allowed,
 ) -> Result<Move, PlanError> {
     let mut found =
         Move { set: set.clone(), verdict: Verdict::Moves, changes: Vec::new(), unread: Vec::new() };
@@ -117,11 +124,35 @@ fn judge(
         Ok(pins) => pins,
         Err(reason) => return Ok(stays(found, reason)),
     };
+    if let Some(reason) = forbidden(&pins, to, allowed) {
+        return Ok(stays(found, reason));
+    }
     let (broken, unread) = broken(&pins, &set.python, to, read);
     found.unread = unread;
     Ok(match broken {
         Some(reason) => stays(found, reason),
         None => found,
+    })
+}
+
+/// Why what is installed may not be installed on the target. A resolver that looks for versions for all Pythons to come
+/// takes no notice of an upper bound; pip does.
+fn forbidden(pins: &BTreeMap<String, Pin>, to: &str, allowed: &mut Allowed) -> Option<String> {
+    let unknown: Vec<Pin> = pins.values().filter(|pin| !allowed.contains_key(&pin.sha256)).cloned().collect();
+    let mut said = pythons(unknown.clone());
+    for pin in unknown {
+        let python = said.remove(&pin.sha256).and_then(|text| VersionSpecifiers::from_str(&text).ok());
+        allowed.insert(pin.sha256, python);
+    }
+    // Any release of it that isn't the first.
+    let target = Version::from_str(&format!("{to}.1")).ok()?;
+    let forbids = |pin: &&Pin| {
+        let said = allowed.get(&pin.sha256).and_then(Option::as_ref);
+        said.filter(|said| !said.contains(&target)).cloned()
+    };
+    pins.values().find_map(|pin| {
+        let said = forbids(&pin)?;
+        Some(format!("{} {} is for Python {said}", pin.name, pin.version))
     })
 }
 

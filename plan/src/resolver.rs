@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use plinth_layers::uv::parse_pylock;
@@ -31,6 +31,8 @@ pub struct Uv {
     pub index_url: Option<String>,
     /// uv's name of the platform, such as `x86_64-manylinux_2_36`.
     pub platform: String,
+    /// A file of constraints that a team sets by hand for the versions that its services share.
+    pub by_hand: Option<PathBuf>,
 }
 
 /// uv can't be asked, or its answer can't be used. No request is to blame.
@@ -95,6 +97,19 @@ impl Uv {
         }
     }
 
+    /// As [`Self::near`], within what is set by hand.
+    ///
+    /// # Errors
+    /// As for [`Self::resolve`].
+    pub(crate) fn shared(
+        &self,
+        python: &str,
+        requirements: &[String],
+        preferred: &[String],
+    ) -> Result<Result<Vec<String>, String>, UvError> {
+        self.within(python, requirements, preferred, self.by_hand.as_deref())
+    }
+
     /// The versions (`name==version`) that a request comes to if these are kept where they can be.
     ///
     /// # Errors
@@ -105,12 +120,25 @@ impl Uv {
         requirements: &[String],
         preferred: &[String],
     ) -> Result<Result<Vec<String>, String>, UvError> {
+        self.within(python, requirements, preferred, None)
+    }
+
+    fn within(
+        &self,
+        python: &str,
+        requirements: &[String],
+        preferred: &[String],
+        constraints: Option<&Path>,
+    ) -> Result<Result<Vec<String>, String>, UvError> {
         let directory = tempfile::tempdir()?;
         // uv takes the versions of an earlier result along.
         let earlier = directory.path().join("requirements.txt");
         std::fs::write(&earlier, preferred.join("\n") + "\n")?;
         let mut command = self.compile(python);
         command.args(["--no-annotate", "--no-header", "--output-file"]).arg(&earlier);
+        if let Some(file) = constraints {
+            command.arg("--constraints").arg(file);
+        }
         let answer = self.run(command, requirements)?;
         let pins = |text: String| {
             let lines = text.lines().map(|line| line.split([';', ' ']).next().unwrap_or_default().to_owned());

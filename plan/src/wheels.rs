@@ -192,6 +192,15 @@ async fn body(client: &reqwest::Client, url: &str, most: usize) -> Result<Vec<u8
     Ok(bytes)
 }
 
+/// What wheels say of the Pythons that they are for, by SHA-256; those that say nothing, or can't be asked, are left out.
+pub(crate) fn pythons(pins: Vec<Pin>) -> BTreeMap<String, String> {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return BTreeMap::new();
+    };
+    let known = runtime.block_on(all(pins)).into_iter();
+    known.filter_map(|(sha256, known)| Some((sha256, known.needs?.python?))).collect()
+}
+
 /// Fetches wheels, each by its SHA-256 and address, of no more than so many bytes each.
 pub(crate) fn fetch(
     wanted: Vec<(String, String)>,

@@ -24,10 +24,10 @@ pub(crate) struct Args {
 /// Runs the command. Exit code 1 if some service can't move as it is.
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let version = args.to.split_once('.').filter(|(major, _)| *major == "3");
-    if !version.is_some_and(|(_, minor)| minor.parse::<u32>().is_ok()) {
+    if version.is_none_or(|(_, minor)| minor.parse::<u32>().is_err()) {
         return Err(Failure::new(format!("`{}` is no version of Python", args.to)).hint("it looks like 3.13"));
     }
-    let (sets, uv) = (args.asked.sets()?, args.asked.uv());
+    let (sets, uv) = (args.asked.sets(&args.asked.fleet()?)?, args.asked.uv());
     let progress = Progress::new();
     let found = moves(&sets, &uv, &args.to, &mut |what| progress.now(what));
     progress.finish();

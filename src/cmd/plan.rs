@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use plinth_layers::lock::{self, Lock, LockError};
-use plinth_plan::{Comparison, Plan, choose, compare, constraints, layers, wheels};
+use plinth_plan::{Base, Comparison, Plan, Uv, choose, compare, constraints, layers, wheels};
 
 use crate::cli::{Outcome, print};
 use crate::failure::{During as _, Failure};
@@ -13,6 +13,8 @@ use crate::ui::{Progress, note};
 
 /// The name of the constraints.
 const CONSTRAINTS: &str = "constraints.txt";
+/// The name of the constraints that a team sets by hand.
+const OVERRIDES: &str = "overrides.txt";
 
 /// The arguments of `plinth plan`.
 #[derive(clap::Args)]
@@ -32,7 +34,10 @@ pub(crate) struct Args {
 
 /// Runs the command. Nothing is written if anything goes wrong.
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
-    let (sets, uv) = (args.asked.sets()?, args.asked.uv());
+    let fleet = args.asked.fleet()?;
+    let sets = args.asked.sets(&fleet)?;
+    let by_hand = Some(args.output.join(OVERRIDES)).filter(|file| file.is_file());
+    let uv = Uv { by_hand, ..args.asked.uv() };
     if !args.output.is_dir() {
         return Err(
             Failure::new(format!("`{}` is no directory", args.output.display())).hint("make it first")
@@ -57,8 +62,14 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     }
     let mut head = Lock::new(&args.asked.platform);
     head.index = index(args.asked.index_url.as_deref());
+    head.compilers = args.asked.compilers(&before.compilers)?;
     let lock = plinth_plan::lock(&plan, &wheels, layers, head).to_text().during("write the lock")?;
-    let files = [(lock_file, lock), (constraints_file, constraints(&plan))];
+    let mut files = vec![(lock_file, lock), (constraints_file, constraints(&plan))];
+    for base in args.asked.bases(&fleet) {
+        print(&of_base(&base))?;
+        let directory = args.output.join(base.directory());
+        files.extend(base.files().map(|(name, text)| (directory.join(name), text)));
+    }
     if args.check {
         let stale: Vec<String> = files
             .iter()
@@ -72,6 +83,9 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
         return Ok(Outcome::Done);
     }
     for (path, text) in &files {
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory).during(format!("make `{}`", directory.display()))?;
+        }
         replace(path, text).during(format!("write `{}`", path.display()))?;
     }
     Ok(Outcome::Done)
@@ -218,4 +232,17 @@ fn of_layers(python: &str, comparison: &Comparison) -> String {
 
 fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
+}
+
+fn of_base(base: &Base) -> String {
+    let packages: Vec<String> =
+        base.packages.iter().map(|(name, count)| format!("{name} ({count})")).collect();
+    format!(
+        "\n{}: {} on {}; of {} services that install something with apt, {} need nothing else\n",
+        base.directory(),
+        packages.join(", "),
+        plain(&base.from),
+        base.installing,
+        base.covered
+    )
 }

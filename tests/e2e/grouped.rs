@@ -12,21 +12,26 @@ use crate::support::index::Index;
 use crate::support::report::Report;
 use crate::support::wheel::{Made, Wheel};
 
-/// Wheels of which each is big enough for a layer of its own; two of them write into the same directory.
-fn wheels() -> Vec<Made> {
+/// Wheels of which each is big enough for a layer of its own; all of them write into the same directory. What `text` says
+/// is in them.
+pub(crate) fn wheels_with(text: &str) -> Vec<Made> {
     let big = |name: &str| {
         let module = (0..2_000).map(|i| format!("def f{i}():\n    return {i}\n")).collect::<String>();
         Wheel::simple(name, "1.0")
             .file(&format!("{name}/big.py"), module)
-            .file(&format!("together/{name}.py"), format!("NAME = '{name}'\n"))
+            .file(&format!("together/{name}.py"), format!("NAME = '{name} {text}'\n"))
             .script(&format!("{name}-tool"), &format!("{name}.big:f0"))
             .make()
     };
     vec![big("one"), big("two"), big("three")]
 }
 
+fn wheels() -> Vec<Made> {
+    wheels_with("")
+}
+
 /// A lock in which `one` and `two` share a layer, with these versions of what is asked for.
-fn lock(wheels: &[Made]) -> String {
+pub(crate) fn lock(wheels: &[Made]) -> String {
     let mut text = String::from("version = 2\nplatform = \"x86_64-manylinux_2_36\"\n");
     for wheel in wheels {
         let name = &wheel.project;
@@ -52,7 +57,7 @@ fn through_plinth(env: &Env, files: &Files, policy: &Path) -> Built {
 }
 
 /// The layers that an image's history has a note for, by that note.
-fn layer(image: &Image, note: &str) -> Option<String> {
+pub(crate) fn layer(image: &Image, note: &str) -> Option<String> {
     let place = image.layer_history().iter().position(|text| text == note)?;
     Some(image.layers()[place].clone())
 }

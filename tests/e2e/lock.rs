@@ -180,3 +180,35 @@ fn the_lock_comes_from_where_the_policy_is() {
     let built = Build::new(env, Side::Plain, bare.path()).arg("BUILDKIT_SYNTAX", &image).layout().run().ok();
     assert_eq!(outside(&built), [None]);
 }
+
+#[test]
+fn uv_has_the_locks_versions_too() {
+    let env = e2e!();
+    if env.frontend.is_none() {
+        return;
+    }
+    let index = Index::of(&wheels());
+    let uv = |constraint: &str, install: &str| {
+        let url = index.url();
+        Files::dockerfile(&format!(
+            "FROM {BASE}\nRUN pip install --no-cache-dir {}\nENV UV_DEFAULT_INDEX={url}\n\
+             RUN rm /usr/lib/python3.11/EXTERNALLY-MANAGED\n\
+             RUN {constraint}uv pip install --system --no-cache {install}\n",
+            crate::uv::pin()
+        ))
+    };
+    let constrained =
+        uv("--mount=type=bind,source=c.txt,target=/c.txt UV_CONSTRAINT=/c.txt ", "'alpha[fast]'")
+            .with("c.txt", SHARED);
+    let plain = Build::new(env, Side::Plain, constrained.path()).layout().run().ok();
+    let files = uv("", "'alpha[fast]'");
+    let plinth = through_plinth(env, &files, &policy(LOCK)).ok();
+    let report = Report::of_build(&plinth).unwrap();
+    assert_eq!(report.treatments(), ["assembled", "assembled"], "{}", report.json());
+    assert_eq!(report.steps()[1]["locked"], true, "{}", report.json());
+    let base = before(env, &files);
+    compare(env, &plain.layout().image(), &plinth.layout().image(), &base).assert_equal();
+    // What it doesn't have is resolved as without it.
+    let built = through_plinth(env, &uv("", "'gamma>1'"), &policy(LOCK)).ok();
+    assert_eq!(outside(&built)[1].as_deref(), Some("the lock doesn't cover `gamma>1`"));
+}

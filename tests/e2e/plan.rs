@@ -80,6 +80,17 @@ fn one_version_where_the_requirements_allow_it() {
     assert_eq!(added, ["services = [\"another\"]", "requirements = [\"delta\"]"]);
     assert_eq!(lock.lines().filter(|line| !more.contains(line)).count(), 0);
 
+    // What a team sets by hand binds the shared versions, and is left alone. Who can't have it goes apart.
+    files.write("platform/overrides.txt", "alpha>1.5\n");
+    assert_eq!(plan(files.path(), &index.url(), &[]).status.code(), Some(0));
+    assert!(read("constraints.txt").contains("\nalpha==2.0\n"), "{}", read("constraints.txt"));
+    assert!(read("constraints.txt").contains("# not for old\n"), "{}", read("constraints.txt"));
+    assert_eq!(read("overrides.txt"), "alpha>1.5\n");
+    std::fs::remove_file(files.join("platform/overrides.txt")).unwrap();
+    files.write("platform/plinth.lock", &more);
+    assert_eq!(plan(files.path(), &index.url(), &[]).status.code(), Some(0));
+    assert_eq!(read("plinth.lock"), more);
+
     // An index that is down, or that isn't one, changes nothing.
     for index in ["http://127.0.0.1:9/simple/", &format!("{}none/", index.url())] {
         let output = plan(files.path(), index, &["--upgrade"]);

@@ -17,12 +17,16 @@ struct Uv {
     install: String,
 }
 
+/// The uv of the base images' own index.
+pub(crate) fn pin() -> &'static str {
+    let lock = include_str!("../../hack/fleet/tests.lock");
+    lock.split_whitespace().find(|word| word.starts_with("uv==")).unwrap()
+}
+
 fn uv() -> Uv {
     let mut all = wheels();
     let Ok(path) = std::env::var("PLINTH_TEST_UV_WHEEL") else {
-        let lock = include_str!("../../hack/fleet/tests.lock");
-        let pin = lock.split_whitespace().find(|word| word.starts_with("uv==")).unwrap();
-        return Uv { index: Index::of(&all), install: format!("pip install --no-cache-dir {pin}") };
+        return Uv { index: Index::of(&all), install: format!("pip install --no-cache-dir {}", pin()) };
     };
     let file = path.rsplit('/').next().unwrap().to_owned();
     let metadata = Vec::new();

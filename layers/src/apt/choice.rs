@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::facts::RootFs;
 use crate::tree::sha256_of;
 
-/// Directories of which every file counts. `hack/images/steps/inventory` lists the same.
+/// Directories of which every file counts. `inventory.sh` lists the same.
 const DIRECTORIES: &[&str] = &["/etc/apt", "/usr/lib/apt/apt.conf.d", "/usr/share/apt"];
 /// Files that count.
 const FILES: &[&str] = &["/usr/bin/apt", "/usr/bin/apt-get", "/usr/bin/dpkg", "/var/lib/dpkg/arch"];

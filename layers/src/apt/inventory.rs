@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::RootFs;
 
+/// The program that writes an inventory: it runs in the step that installs the packages of a master, as the last part of
+/// it that needs the lists of `apt-get update`. Nothing but a shell and apt's own programs are needed.
+pub const INVENTORY_PROGRAM: &str = include_str!("inventory.sh");
+
 /// What a master image says of its packages. Made when the image is built, in the step that installs them: what is
 /// listed was tried then, and apt had nothing to do for it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

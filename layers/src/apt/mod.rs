@@ -12,5 +12,5 @@ mod inventory;
 mod state;
 
 pub use choice::{Changed, compare};
-pub use inventory::{Date, Inventory, InventoryError, Listed, Recommends};
+pub use inventory::{Date, INVENTORY_PROGRAM, Inventory, InventoryError, Listed, Recommends};
 pub use state::{Condition, Package, State, StateError};

@@ -8,9 +8,10 @@ use std::path::Path;
 
 use super::payload::{self, Error, PayloadSpec};
 use super::summary::Mark;
+use crate::install::compile::{at_once, in_order};
 use crate::tree::fs::{self as tree_fs, Context as _, IoError};
 
-/// The directory in `out` that one wheel is spread in at a time.
+/// The directory in `out` in which each wheel is spread by itself first.
 const STAGE: &str = ".plinth-stage";
 
 /// Spreads the wheels, `N/FILENAME` below `wheels`, together over `out`, and describes each in `N/` of `meta`; the
@@ -20,22 +21,22 @@ const STAGE: &str = ".plinth-stage";
 /// As [`payload::answer`].
 pub fn run(specs: &[PayloadSpec], wheels: &Path, out: &Path, meta: &Path) -> Result<Vec<String>, Error> {
     let stage = out.join(STAGE);
-    let mut refused = Vec::new();
-    for (number, spec) in specs.iter().enumerate() {
-        let number = number.to_string();
-        let described = meta.join(&number);
-        for directory in [&stage, &described] {
-            fs::create_dir(directory).context("create the directory", directory)?;
+    let spread = |(number, spec): &(usize, &PayloadSpec)| -> Result<Option<String>, Error> {
+        let (tree, described) = (stage.join(number.to_string()), meta.join(number.to_string()));
+        for directory in [&tree, &described] {
+            fs::create_dir_all(directory).context("create the directory", directory)?;
         }
-        refused.extend(payload::answer(
-            spec,
-            &wheels.join(&number).join(&spec.filename),
-            &stage,
-            &described,
-        )?);
-        hoist(&described, meta)?;
-        merge(&stage, out)?;
+        let wheel = wheels.join(number.to_string()).join(&spec.filename);
+        payload::answer(spec, &wheel, &tree, &described)
+    };
+    let numbered: Vec<(usize, &PayloadSpec)> = specs.iter().enumerate().collect();
+    let mut refused = Vec::new();
+    for (number, answer) in in_order(&numbered, at_once(), spread).into_iter().enumerate() {
+        refused.extend(answer?);
+        hoist(&meta.join(number.to_string()), meta)?;
+        merge(&stage.join(number.to_string()), out)?;
     }
+    fs::remove_dir(&stage).context("remove", &stage)?;
     for directory in [out, meta] {
         tree_fs::settle_directories(directory)?;
     }

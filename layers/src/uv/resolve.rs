@@ -69,7 +69,8 @@ struct Run<'a> {
     tmp: PathBuf,
 }
 
-/// What a uv command, already parsed, would install in this file system.
+/// What a uv command, already parsed, would install in this file system, if it were given these constraints as well.
+/// `scratch` is an empty directory.
 ///
 /// # Errors
 /// See [`Problem`].
@@ -78,6 +79,7 @@ pub fn plan(
     env: &[(String, String)],
     cwd: &Path,
     scratch: &Path,
+    constraints: Option<&Path>,
 ) -> Result<Plan, Problem> {
     check_environment(env)?;
     state::check_options(command, env)?;
@@ -94,7 +96,7 @@ pub fn plan(
         tmp: scratch.join("tmp"),
     };
     fs::create_dir(&run.tmp)?;
-    let (_, log) = run.uv(&dry_run(command))?;
+    let (_, log) = run.uv(&dry_run(command, constraints))?;
     let answer = Answer::parse(&log)?;
     if !is_known(&answer.uv) {
         return refused(&format!("what uv {} leaves behind is not known", answer.uv));
@@ -176,7 +178,7 @@ fn find(command: &PipCommand, path: &str) -> Result<PathBuf, Problem> {
 }
 
 /// The arguments of the dry run: what the step gives, without what is about output and cache.
-fn dry_run(command: &PipCommand) -> Vec<String> {
+fn dry_run(command: &PipCommand, constraints: Option<&Path>) -> Vec<String> {
     let mut args: Vec<String> =
         ["pip", "install", "--dry-run", "--verbose", "--no-progress", "--color", "never"]
             .map(String::from)
@@ -191,6 +193,9 @@ fn dry_run(command: &PipCommand) -> Vec<String> {
             name => args.push(name.into()),
         }
         args.extend(value.clone());
+    }
+    if let Some(file) = constraints {
+        args.extend(["-c".to_owned(), file.to_string_lossy().into_owned()]);
     }
     args.push("--".into());
     args.extend(command.requirements.iter().cloned());

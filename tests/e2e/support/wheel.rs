@@ -16,6 +16,7 @@ pub(crate) struct Wheel {
     entries: Vec<(String, Vec<u8>, u32)>,
     record: Vec<(String, String)>,
     lies: bool,
+    tag: &'static str,
 }
 
 /// A finished one.
@@ -23,7 +24,7 @@ pub(crate) struct Wheel {
 pub(crate) struct Made {
     /// Normalised name of the project.
     pub(crate) project: String,
-    /// `name-version-py3-none-any.whl`
+    /// `name-version-tag.whl`
     pub(crate) file: String,
     /// Its METADATA, which an index can have beside it (PEP 658).
     pub(crate) metadata: Vec<u8>,
@@ -48,7 +49,14 @@ impl Wheel {
             entries: Vec::new(),
             record: Vec::new(),
             lies: false,
+            tag: "py3-none-any",
         }
+    }
+
+    /// What it is for, in place of every Python 3: a tag (PEP 425).
+    pub(crate) fn only_for(mut self, tag: &'static str) -> Self {
+        self.tag = tag;
+        self
     }
 
     /// One with a package of its own name, which knows its version.
@@ -135,8 +143,10 @@ impl Wheel {
         );
         let mut entries = self.entries.clone();
         entries.push((format!("{info}/METADATA"), metadata.clone().into_bytes(), 0o100_644));
-        let wheel = "Wheel-Version: 1.0\nGenerator: plinth-tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n";
-        entries.push((format!("{info}/WHEEL"), wheel.into(), 0o100_644));
+        let tag = self.tag;
+        let wheel =
+            format!("Wheel-Version: 1.0\nGenerator: plinth-tests\nRoot-Is-Purelib: true\nTag: {tag}\n");
+        entries.push((format!("{info}/WHEEL"), wheel.into_bytes(), 0o100_644));
         let mut record = String::new();
         for (path, content, _) in &entries {
             let real = if self.lies { Sha256::digest(b"something else") } else { Sha256::digest(content) };
@@ -154,7 +164,7 @@ impl Wheel {
         entries.push((format!("{info}/RECORD"), record.into_bytes(), 0o100_644));
         Made {
             project: self.name.to_lowercase().replace(['_', '.'], "-"),
-            file: format!("{stem}-{}-py3-none-any.whl", self.version),
+            file: format!("{stem}-{}-{tag}.whl", self.version),
             metadata: metadata.into_bytes(),
             bytes: archive(&entries),
         }

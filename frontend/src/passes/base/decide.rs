@@ -8,7 +8,7 @@ use plinth_proto::pb;
 
 use super::paths::names_version;
 use super::uses::{Use, uses};
-use crate::context::{Context, image_name, platform_id};
+use crate::context::{Context, add_image, image_name, platform_id};
 use crate::error::BuildError;
 use crate::image::ImageConfig;
 use crate::passes::chain::line;
@@ -172,18 +172,8 @@ async fn master(
 
 /// The source operation of a master: that of the original, with another reference.
 pub(super) fn add_master(rewrite: &mut Rewrite, original: OpId, reference: &str) -> Result<OpId, BuildError> {
-    let op = rewrite.graph()[original].op().clone();
-    let attrs = match op.op {
-        Some(pb::op::Op::Source(source)) => source.attrs,
-        _ => Default::default(),
-    };
-    let attrs = attrs.into_iter().filter(|(key, _)| key == "image.resolvemode").collect();
-    let source = pb::SourceOp { identifier: format!("docker-image://{reference}"), attrs };
-    let op = pb::Op { op: Some(pb::op::Op::Source(source)), inputs: Vec::new(), ..op };
     let name = image_name(rewrite.graph(), original).map(|name| familiar(&name)).unwrap_or_default();
-    let origin = crate::exec::Origin { op: Some(original), ..Default::default() };
-    let metadata = origin.metadata(format!("[plinth] FROM {name} on {reference}"));
-    Ok(rewrite.add(plinth_proto::graph::NewOp { op, inputs: Vec::new(), metadata, like: Some(original) })?)
+    Ok(add_image(rewrite, original, reference, format!("[plinth] FROM {name} on {reference}"))?)
 }
 
 /// `name@digest`, keeping the tag for people to read.

@@ -11,7 +11,7 @@ use plinth_proto::graph::{Edge, OpId, Rewrite};
 
 use super::assemble::Attempt;
 use super::ops::{self, Payload};
-use crate::context::Context;
+use crate::context::{Context, add_image};
 use crate::error::BuildError;
 use crate::exec::Tool;
 use crate::passes::Stop;
@@ -22,6 +22,8 @@ pub(super) struct Base {
     pub(super) image: Option<Edge>,
     pub(super) facts: Option<Facts>,
     pub(super) evidence: Vec<Edge>,
+    /// The lock's images that byte code is made in, and what is in them.
+    pub(super) compilers: Vec<(Edge, Facts)>,
 }
 
 /// How the script goes on after an install.
@@ -40,12 +42,12 @@ pub(super) async fn base(
     before: Edge,
     originals: &HashMap<OpId, OpId>,
 ) -> Result<Base, Stop> {
-    let none = Base { image: None, facts: None, evidence: Vec::new() };
+    let none = Base { image: None, facts: None, evidence: Vec::new(), compilers: Vec::new() };
     let End::Source(image) = chain(rewrite.graph(), before).0 else { return Ok(none) };
     if crate::context::image_name(rewrite.graph(), image).is_none() {
         return Ok(none);
     }
-    let mut base = Base { image: Some(image.output(0)), facts: None, evidence: Vec::new() };
+    let mut base = Base { image: Some(image.output(0)), ..none };
     // The decision to substitute rests on the original's facts too: with them among the evidence, a cache export holds
     // them, and a build that has nothing but that cache pulls neither image.
     for image in [Some(image), originals.get(&image).copied()].into_iter().flatten() {
@@ -55,6 +57,15 @@ pub(super) async fn base(
                 base.evidence.push(edge);
             }
             Err(error) => return Err(Stop::about(error, "its base image can't be read")),
+        }
+    }
+    // An image that can't be had any more is no reason to stop: the base has an interpreter as well.
+    for reference in cx.lock().iter().flat_map(|lock| &lock.parsed.compilers) {
+        let name = format!("[plinth] the lock's compiler {reference}");
+        let Ok(compiler) = add_image(rewrite, image, reference, name) else { continue };
+        if let Ok((facts, edge)) = cx.facts(rewrite, tool, compiler).await {
+            base.evidence.push(edge);
+            base.compilers.push((compiler.output(0), facts));
         }
     }
     Ok(base)

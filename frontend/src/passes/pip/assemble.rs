@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use plinth_layers::facts::Facts;
 use plinth_layers::pip::network_variables;
 use plinth_layers::resolution::{Locked, Plan};
-use plinth_proto::graph::{Edge, OpId, Rewrite};
+use plinth_proto::graph::{Edge, GraphError, OpId, Rewrite};
 
 use super::answers::{Base, Found, base, check, resolve, sizes};
 use super::builder::lacks;
@@ -213,13 +213,7 @@ async fn attempt(
     fetch: Fetch,
     name: &str,
 ) -> Result<Came, Attempt> {
-    let warm = match (&base.image, &base.facts) {
-        (Some(image), Some(facts)) => match facts.pythons.first() {
-            Some(python) => Some(ops::warm(rewrite, site.tool, *image, &python.path)?),
-            None => None,
-        },
-        _ => None,
-    };
+    let warm = warm(rewrite, site.tool, base.image, base.facts.as_ref())?;
     let resolution = site.resolve(rewrite, warm, so_far)?;
     let Some((plan, found)) = resolve(cx, rewrite, resolution).await? else { return Ok(Came::ToItsEnd) };
     if let Some(mount) = mount_over(site.candidate, &plan) {
@@ -290,6 +284,19 @@ async fn attempt(
     Ok(Came::ToAnInstall(edge, Box::new(made), found))
 }
 
+/// Byte code with which the interpreter of an image starts fast, if it has one.
+fn warm(
+    rewrite: &mut Rewrite,
+    tool: &Tool,
+    image: Option<Edge>,
+    facts: Option<&Facts>,
+) -> Result<Option<Edge>, GraphError> {
+    match (image, facts.and_then(|facts| facts.pythons.first())) {
+        (Some(image), Some(python)) => ops::warm(rewrite, tool, image, &python.path).map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// The payloads of all wheels, in the order of the plan.
 // One parameter per thing that decides a payload.
 #[allow(clippy::too_many_arguments)]
@@ -307,15 +314,18 @@ fn payloads(
         Fetch::Daemon => None,
         Fetch::Step => Some(site.fetch(rewrite, resolution)?),
     };
-    // The base image's own interpreter, if it is the one that the step uses: then the payload is the same operation in
-    // every service on that base, whatever else the service installs first.
+    // The interpreter of an image, if it is the one that the step uses: then the payload is the same operation in every
+    // service, whatever else the service installs first. The lock's image goes first, since it stays the same when the
+    // base gets a patch.
     let same = |facts: &Facts| {
         let wanted = &plan.interpreter;
         facts.pythons.iter().any(|p| p.physical == wanted.physical && p.fingerprint == wanted.fingerprint)
     };
-    let interpreter = match (&base.image, &base.facts) {
-        (Some(image), Some(facts)) if same(facts) => *image,
-        _ => site.before,
+    let own = base.image.zip(base.facts.as_ref());
+    let images = base.compilers.iter().map(|(image, facts)| (*image, facts)).chain(own);
+    let (interpreter, warm) = match images.into_iter().find(|(_, facts)| same(facts)) {
+        Some((image, facts)) => (image, self::warm(rewrite, site.tool, Some(image), Some(facts))?),
+        None => (site.before, warm),
     };
     // A payload is a function of its wheel: `no-cache` asks the index again, but makes no other bytes of the same wheel.
     let origin = Origin { ignore_cache: false, ..site.origin.clone() };

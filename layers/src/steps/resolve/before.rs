@@ -94,6 +94,15 @@ pub(super) fn prepare(context: &Context) -> Result<Prepared, NotUnderstood> {
 const STEERS: &[&str] =
     &["--index-url", "--extra-index-url", "--find-links", "--no-index", "--no-binary", "--require-hashes"];
 
+/// What a command of uv's asks for, in normal form; or why a lock has nothing to say of it.
+pub(super) fn asked_of_uv(context: &Context, command: &PipCommand) -> Result<BTreeSet<String>, String> {
+    let mut files = LocalFiles { cwd: &context.cwd, env: &context.env };
+    let all: Vec<_> = command.requirement_files.iter().map(|file| (file.clone(), false)).collect();
+    let found = read_requirements(&mut files, &all).map_err(|refused| refused.reason)?;
+    let own = ["UV_CONSTRAINT", "UV_OVERRIDE"];
+    asked(command, &found, context.env.iter().any(|(name, _)| own.contains(&name.as_str())))
+}
+
 /// What a command asks for by name.
 fn asked(command: &PipCommand, found: &FoundOptions, constrained: bool) -> Result<BTreeSet<String>, String> {
     if found.by_url {

@@ -38,7 +38,7 @@ use std::{fs, io};
 use tempfile::TempDir;
 
 use self::ask::ask;
-use self::before::{Prepared, prepare};
+use self::before::{Prepared, asked_of_uv, prepare};
 use self::follow::follow;
 pub use self::follow::{FoundProgram, ResolveSpec, next};
 use self::judge::judge;
@@ -163,10 +163,7 @@ impl From<uv::Problem> for NoPlan {
 fn plan(context: &Context) -> Result<Plan, NoPlan> {
     match PipCommand::parse(&context.argv) {
         Ok(command) if command.tool == Tool::Uv => {
-            let plan = uv::plan(&command, &context.env, &context.cwd, scratch()?.path())?;
-            let outside =
-                context.lock.as_ref().map(|_| Locked::outside("uv isn't given the versions of the lock"));
-            let plan = Plan { locked: outside, ..plan };
+            let plan = by_uv(context, &command)?;
             // It prints to standard error.
             Ok(output::with(plan, context, String::new())?)
         }
@@ -196,6 +193,31 @@ fn plan(context: &Context) -> Result<Plan, NoPlan> {
             let last = output::last_line(&plan, &command, context, steered)?;
             Ok(output::with(plan, context, last)?)
         }
+    }
+}
+
+/// What uv would install, with the versions of the lock if that covers it.
+fn by_uv(context: &Context, command: &PipCommand) -> Result<Plan, NoPlan> {
+    let ask = |constraints: Option<&Path>| -> Result<Plan, NoPlan> {
+        Ok(uv::plan(command, &context.env, &context.cwd, scratch()?.path(), constraints)?)
+    };
+    // Which interpreter it is for, uv itself has to say.
+    let plan = ask(None)?;
+    let Some(lock) = &context.lock else { return Ok(plan) };
+    let python = plan.interpreter.version.rsplit_once('.').map_or("", |(python, _)| python);
+    let pins = asked_of_uv(context, command).and_then(|asked| lock.cover(python, &asked));
+    let outside = |reason: &str, plan: Plan| Plan { locked: Some(Locked::outside(reason)), ..plan };
+    let pins = match pins {
+        Ok(pins) => pins,
+        Err(reason) => return Ok(outside(&reason, plan)),
+    };
+    let scratch = scratch()?;
+    let file = scratch.path().join("locked.txt");
+    fs::write(&file, pins.join("\n") + "\n").map_err(failed("write the versions of the lock"))?;
+    match ask(Some(&file)) {
+        Ok(plan) => Ok(Plan { locked: Some(Locked::Covered), ..plan }),
+        Err(NoPlan::Failed(_)) => Ok(outside("uv finds no answer with the versions of the lock", plan)),
+        Err(refused) => Err(refused),
     }
 }
 
