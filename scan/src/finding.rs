@@ -52,6 +52,8 @@ pub enum Kind {
     LinkOutside,
     /// A file over the size that is read.
     TooLarge,
+    /// Two policies for one service, of which a build takes the first.
+    PolicyTwice,
 }
 
 impl Kind {
@@ -75,7 +77,8 @@ impl Kind {
             | Self::RequirementTwice
             | Self::StandardLibrary
             | Self::TestStageLast
-            | Self::LinkOutside => Severity::Warning,
+            | Self::LinkOutside
+            | Self::PolicyTwice => Severity::Warning,
         }
     }
 
@@ -100,6 +103,7 @@ impl Kind {
             Self::TestStageLast => "test-stage-last",
             Self::LinkOutside => "link-outside",
             Self::TooLarge => "too-large",
+            Self::PolicyTwice => "policy-twice",
         }
     }
 }

@@ -14,6 +14,7 @@
 //! steps         the install steps: their form, which installs they come to, how plinth would treat them
 //! requirements  requirement files, line by line, with what they include
 //! project       pyproject.toml and lock files
+//! policies      policies that lie in the tree
 //! service       one service, put together
 //! conflicts     over all services: package by package, do the specifiers leave one version?
 //! fleet         everything
@@ -30,6 +31,7 @@ mod finding;
 mod fleet;
 mod image;
 mod instructions;
+mod policies;
 mod project;
 mod requirements;
 mod service;

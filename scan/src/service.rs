@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::dockerfile::{Base, Lines, Stages, needed, without_bodies};
 use crate::finding::{Finding, Kind, Severity};
 use crate::instructions::Reader;
+use crate::policies::contradiction;
 use crate::requirements::Requirement;
 use crate::steps::{Foreseen, Step};
 use crate::walk::{Unread, read_text};
@@ -161,6 +162,7 @@ pub(crate) fn read(
         }
     };
     service.readable = true;
+    findings.extend(contradiction(tree, &job.dockerfile, &job.context));
     let lines = Lines::of(&text);
     let stages = Stages::read(&dockerfile, &lines, &job.args);
     let Some(target) = target(&stages, job, &file, findings) else {
