@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 /// The version of the format.
-const VERSION: u32 = 2;
+pub const VERSION: u32 = 2;
 /// The name of the file.
 pub const FILE: &str = "plinth.lock";
 

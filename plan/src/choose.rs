@@ -349,14 +349,18 @@ fn text(pin: &Pin) -> String {
 }
 
 impl Plan {
-    /// All versions of each package, over all requests of one interpreter.
+    /// All versions of each package, over all requests of one interpreter; the oldest first.
     #[must_use]
-    pub fn versions(&self, python: &str) -> BTreeMap<&str, BTreeSet<&str>> {
-        let mut versions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    pub fn versions(&self, python: &str) -> BTreeMap<&str, Vec<&str>> {
+        let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for planned in self.planned.iter().filter(|planned| planned.set.python == python) {
             for pin in planned.pins.values() {
-                versions.entry(&pin.name).or_default().insert(&pin.version);
+                versions.entry(&pin.name).or_default().push(&pin.version);
             }
+        }
+        for versions in versions.values_mut() {
+            versions.sort_by_key(|version| (Version::from_str(version).ok(), *version));
+            versions.dedup();
         }
         versions
     }

@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use plinth_layers::lock::{LAYERS, Layer};
+use plinth_layers::pip::Named;
 
 use crate::choose::Plan;
 use crate::wheels::Wheels;
@@ -31,6 +32,9 @@ pub(crate) struct Requests {
     all: Vec<(BTreeSet<Wheel>, usize)>,
     /// Bytes of each wheel whose size is known.
     size: BTreeMap<Wheel, u64>,
+    /// Packages that something needs on some releases of the interpreter only: with others in one layer, that would fit on
+    /// those alone.
+    conditional: BTreeSet<String>,
 }
 
 /// Bytes and layers that a choice of layers comes to.
@@ -131,9 +135,15 @@ impl Requests {
             let mut wheels = BTreeSet::new();
             for pin in planned.pins.values() {
                 let wheel = (pin.name.clone(), pin.version.clone());
-                if let Some(size) = known.get(&pin.sha256).and_then(|known| known.size) {
+                let known = known.get(&pin.sha256);
+                if let Some(size) = known.and_then(|known| known.size) {
                     requests.size.insert(wheel.clone(), size);
                 }
+                let needs = known.and_then(|known| known.needs.as_ref());
+                let named = needs.into_iter().flat_map(|needs| &needs.requires);
+                let conditional = named.filter(|text| text.contains("python_full_version"));
+                let names = conditional.filter_map(|text| Named::parse(text).ok());
+                requests.conditional.extend(names.map(|named| named.name));
                 wheels.insert(wheel);
             }
             requests.all.push((wheels, planned.set.services.len()));
@@ -170,18 +180,24 @@ impl Requests {
         all
     }
 
-    /// Chooses the layers, the most popular first.
+    /// Chooses the layers: those of an earlier plan in their order, then new ones, the most popular first.
     fn choose(&self, before: &[BTreeSet<Wheel>]) -> Vec<BTreeSet<Wheel>> {
-        let mut layers = self.kept(before);
+        let kept = self.kept(before);
+        let order = |layer: &BTreeSet<Wheel>| {
+            kept.iter().position(|kept| kept.is_subset(layer)).unwrap_or(usize::MAX)
+        };
+        let mut layers = kept.clone();
         let taken: BTreeSet<&Wheel> = layers.iter().flatten().collect();
         let mut classes: BTreeMap<BTreeSet<usize>, BTreeSet<Wheel>> = BTreeMap::new();
         for wheel in self.size.keys().filter(|wheel| !taken.contains(wheel)) {
             classes.entry(self.having(&BTreeSet::from([wheel.clone()]))).or_default().insert(wheel.clone());
         }
         for class in classes.into_values() {
-            let (big, small): (Vec<Wheel>, Vec<Wheel>) =
-                class.into_iter().partition(|wheel| self.size[wheel] >= BIG);
-            layers.extend(big.into_iter().map(|wheel| BTreeSet::from([wheel])));
+            let (big, small): (Vec<Wheel>, Vec<Wheel>) = class
+                .into_iter()
+                .partition(|wheel| self.size[wheel] >= BIG || self.conditional.contains(&wheel.0));
+            let big = big.into_iter().filter(|wheel| self.size[wheel] >= WORTH_A_LAYER);
+            layers.extend(big.map(|wheel| BTreeSet::from([wheel])));
             let small: BTreeSet<Wheel> = small.into_iter().collect();
             if self.bytes(&small) >= WORTH_A_LAYER {
                 layers.push(small);
@@ -193,7 +209,8 @@ impl Requests {
             layers[first].extend(more);
         }
         layers.sort_by_key(|layer| {
-            (std::cmp::Reverse(self.services(layer)), std::cmp::Reverse(self.bytes(layer)), layer.clone())
+            let (services, bytes) = (self.services(layer), self.bytes(layer));
+            (order(layer), std::cmp::Reverse(services), std::cmp::Reverse(bytes), layer.clone())
         });
         layers
     }

@@ -97,6 +97,9 @@ fn judge(
     let stays = |found: Move, reason: String| Move { verdict: Verdict::Stays { reason }, ..found };
     let mut requirements = set.requirements.clone();
     if let Err(reason) = uv.near(to, &requirements, &[])? {
+        if let Err(reason) = uv.near(&set.python, &requirements, &[])? {
+            return Ok(stays(found, format!("it doesn't resolve on Python {} either: {reason}", set.python)));
+        }
         for requirement in &mut requirements {
             let Some((later, name)) = later(requirement) else { continue };
             if uv.alone(to, requirement, &name, false)?.is_ok() {
@@ -160,10 +163,13 @@ fn forbidden(pins: &BTreeMap<String, Pin>, to: &str, allowed: &mut Allowed) -> O
 fn later(requirement: &str) -> Option<(String, String)> {
     let named = Named::parse(requirement).ok().filter(|named| !named.by_url)?;
     let lower = |part: &str| {
-        let version = ["===", "==", "~=", ">="].iter().find_map(|operator| part.strip_prefix(operator))?;
-        Some(version.trim().trim_end_matches(".*").to_owned())
+        let version = ["===", "==", "~=", ">="].iter().find_map(|operator| part.strip_prefix(operator));
+        match version {
+            Some(version) => Some(format!(">={}", version.trim().trim_end_matches(".*"))),
+            None => part.starts_with('>').then(|| part.to_owned()),
+        }
     };
-    let specifier = named.specifier.split(',').find_map(lower).map(|version| format!(">={version}"));
+    let specifier = named.specifier.split(',').find_map(lower);
     let name = named.name.clone();
     Some((Named { specifier: specifier.unwrap_or_default(), ..named }.text(), name))
 }
@@ -226,6 +232,7 @@ mod tests {
             ("numpy<2", "numpy"),
             ("a[x]~=1.4; python_version > '3.1'", "a[x]>=1.4; python_full_version >= '3.2'"),
             ("a==1.*", "a>=1"),
+            ("a>9,<12", "a>9"),
         ] {
             assert_eq!(later(text).unwrap().0, wanted, "{text}");
         }

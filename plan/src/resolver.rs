@@ -216,21 +216,30 @@ impl Uv {
         let by_index =
             ["Failed to fetch", "Request failed", "error sending request", "Could not connect", "dns error"];
         if by_index.iter().any(|text| said.contains(text)) {
-            return Err(UvError::Index(reason(&said)));
+            return Err(UvError::Index(problem(&said)));
         }
-        Err(UvError::Answer(reason(&said)))
+        Err(UvError::Answer(problem(&said)))
     }
+}
+
+/// What went wrong in one line: with addresses, but for those with a user.
+fn problem(said: &str) -> String {
+    in_one_line(said, |word| !(word.contains("://") && word.contains('@')))
 }
 
 /// uv's explanation in one line, without its ornaments and without an address.
 fn reason(said: &str) -> String {
+    in_one_line(said, |word| !word.contains("://"))
+}
+
+fn in_one_line(said: &str, keep: impl Fn(&str) -> bool) -> String {
     let ornament =
         |letter: char| matches!(letter, '×' | '╰' | '─' | '▶' | '│' | '├') || letter.is_whitespace();
     let words: Vec<&str> = said
         .lines()
         .filter(|line| !line.trim_start().starts_with("hint:"))
         .flat_map(|line| line.trim_matches(ornament).split_whitespace())
-        .filter(|word| !word.contains("://"))
+        .filter(|word| keep(word))
         .collect();
     let text = words.join(" ");
     // What stands in front of it differs from release to release.

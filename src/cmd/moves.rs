@@ -34,10 +34,10 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let found = found.map_err(failure)?;
     if found.is_empty() {
         note(&format!("no service has a Python older than {}", args.to));
-        return Ok(Outcome::Done);
     }
     match args.json {
         true => print(&json(&found.iter().map(entry).collect::<Vec<_>>())?)?,
+        false if found.is_empty() => {}
         false => print(&told(&found, &args.to))?,
     }
     let all = found.iter().all(|one| one.verdict == Verdict::Moves);

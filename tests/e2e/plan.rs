@@ -91,6 +91,33 @@ fn one_version_where_the_requirements_allow_it() {
     assert_eq!(plan(files.path(), &index.url(), &[]).status.code(), Some(0));
     assert_eq!(read("plinth.lock"), more);
 
+    // What can't be obeyed is said, with its line; so is what nobody has.
+    files.write("platform/overrides.txt", "# by hand\nalpha>\n");
+    let output = plan(files.path(), &index.url(), &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("platform/overrides.txt:2: "));
+    files.write("platform/overrides.txt", "unheard-of<2\n");
+    let output = plan(files.path(), &index.url(), &["--check"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("overrides.txt: no service has `unheard-of`"));
+    std::fs::remove_file(files.join("platform/overrides.txt")).unwrap();
+
+    // All files or none.
+    let constraints = files.join("platform/constraints.txt");
+    std::fs::remove_file(&constraints).unwrap();
+    std::fs::create_dir(&constraints).unwrap();
+    files.write("services/late/Dockerfile", service("gamma delta"));
+    let output = plan(files.path(), &index.url(), &[]);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+    assert_eq!(read("plinth.lock"), more);
+    std::fs::remove_dir(&constraints).unwrap();
+    std::fs::remove_dir_all(files.join("services/late")).unwrap();
+    // A lock of a later release is somebody's work.
+    files.write("platform/plinth.lock", "version = 99\n");
+    assert_eq!(plan(files.path(), &index.url(), &[]).status.code(), Some(2));
+    files.write("platform/plinth.lock", &more);
+    assert_eq!(plan(files.path(), &index.url(), &[]).status.code(), Some(0));
+
     // An index that is down, or that isn't one, changes nothing.
     for index in ["http://127.0.0.1:9/simple/", &format!("{}none/", index.url())] {
         let output = plan(files.path(), index, &["--upgrade"]);

@@ -53,6 +53,14 @@ fn the_recipe_of_a_base_takes_apt_steps_out() {
     assert_eq!(plan(&[]).status.code(), Some(0));
     assert_eq!(std::fs::read_to_string(recipe.join("Dockerfile")).unwrap(), dockerfile);
 
+    // What this plan has no use for goes, if an earlier plan wrote it.
+    let old = files.join("platform/bases/python-3.9");
+    std::fs::create_dir(&old).unwrap();
+    std::fs::write(old.join("Dockerfile"), &dockerfile).unwrap();
+    assert_eq!(plan(&["--check"]).status.code(), Some(1));
+    assert_eq!(plan(&[]).status.code(), Some(0));
+    assert!(!old.exists());
+
     let master = format!("{}/recipe-test/python:3.11", env.registry);
     Build::new(env, Side::Plain, &recipe).push(&master).run().ok();
     let policy =
