@@ -114,8 +114,17 @@ fn closure(wheels: &Wheels, mut asked: BTreeSet<(String, String)>) -> BTreeSet<(
     }
 }
 
-/// Leaves out what is needed for extras that nobody asks for, which is most of it.
+/// Leaves out what is needed for extras that nobody asks for, which is most of it. Where the spelling of an extra may
+/// matter, which depends on the release of pip, nothing is said: then the index is asked.
 fn trim(wheels: &mut Wheels, asked: &BTreeSet<(String, String)>) {
+    for known in wheels.values_mut() {
+        let spelled = |needs: &Needs| {
+            needed(needs, asked).iter().any(|text| extras_of(text).any(|e| canonical(e) != e))
+        };
+        if known.needs.as_ref().is_some_and(spelled) {
+            known.needs = None;
+        }
+    }
     for needs in wheels.values_mut().filter_map(|known| known.needs.as_mut()) {
         needs.requires = needed(needs, asked);
         let name = canonical(&needs.name);
@@ -123,24 +132,26 @@ fn trim(wheels: &mut Wheels, asked: &BTreeSet<(String, String)>) {
     }
 }
 
+/// The extras that a marker names, as it spells them.
+fn extras_of(text: &str) -> impl Iterator<Item = &str> {
+    let marker = text.split_once(';').map_or("", |(_, marker)| marker);
+    marker.split("extra").skip(1).filter_map(|part| {
+        let value = part.trim_start().strip_prefix("==")?.trim_start();
+        let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+        value[1..].split(quote).next()
+    })
+}
+
 /// The extras that a dependency is for; none if it is for everybody, or if that can't be told.
 fn for_extras(text: &str) -> BTreeSet<String> {
     let Some((_, marker)) = text.split_once(';') else { return BTreeSet::new() };
-    let mut extras = BTreeSet::new();
-    for part in marker.split("extra").skip(1) {
-        let Some(value) = part.trim_start().strip_prefix("==").map(str::trim_start) else {
-            return BTreeSet::new();
-        };
-        let Some(quote) = value.chars().next().filter(|quote| matches!(quote, '"' | '\'')) else {
-            return BTreeSet::new();
-        };
-        extras.extend(value[1..].split(quote).next().map(canonical));
+    // Every mention has to be of that form, and `or` may let it in without any.
+    let known = extras_of(text).count() == marker.matches("extra").count();
+    let alternatives = marker.split(" or ").all(|part| part.contains("extra"));
+    match known && alternatives {
+        true => extras_of(text).map(canonical).collect(),
+        false => BTreeSet::new(),
     }
-    // `or` may let it in without any.
-    if marker.contains(" or ") && !marker.split(" or ").all(|part| part.contains("extra")) {
-        return BTreeSet::new();
-    }
-    extras
 }
 
 async fn all(wanted: Vec<Pin>) -> Wheels {
@@ -277,5 +288,11 @@ mod tests {
         assert_eq!(requires("A"), "b[fast]");
         assert_eq!(requires("b"), "d; extra == 'fast', f");
         assert_eq!(wheels["b"].needs.as_ref().unwrap().extras, ["fast"]);
+        let mut spelled = Wheels::from([known("c", &["d; extra == 'Fast_x'"])]);
+        trim(&mut spelled, &BTreeSet::new());
+        assert!(spelled["c"].needs.is_some());
+        let mut spelled = Wheels::from([known("c", &["d; extra == 'Fast_x'"])]);
+        trim(&mut spelled, &BTreeSet::from([("c".to_owned(), "fast-x".to_owned())]));
+        assert!(spelled["c"].needs.is_none());
     }
 }
