@@ -120,7 +120,7 @@ fn entry(one: &Move) -> serde_json::Value {
         _ => None,
     };
     serde_json::json!({
-        "services": one.set.services, "from": one.set.python, "verdict": verdict(one).replace(' ', "_"),
+        "services": one.set.services, "requirements": one.set.requirements, "from": one.set.python, "verdict": verdict(one).replace(' ', "_"),
         "reason": reason, "changes": changes, "unread": one.unread,
     })
 }
