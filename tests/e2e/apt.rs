@@ -63,8 +63,14 @@ pub(crate) fn master(env: &Env) -> &'static str {
                  RUN --mount=from=steps,target=/steps sh /steps/master tool lib++\n",
             )
             .with("archive", ARCHIVE);
-        let steps = Path::new(env!("CARGO_MANIFEST_DIR")).join("hack/images/steps");
-        Build::new(env, Side::Plain, files.path()).context("steps", &steps).push(&reference).run().ok();
+        // As hack/images/build puts them together.
+        let of_images = Path::new(env!("CARGO_MANIFEST_DIR")).join("hack/images/steps");
+        let steps = Files::new().with("inventory", plinth_layers::apt::INVENTORY_PROGRAM);
+        for step in std::fs::read_dir(of_images).unwrap() {
+            let step = step.unwrap();
+            steps.write(step.file_name().to_str().unwrap(), std::fs::read(step.path()).unwrap());
+        }
+        Build::new(env, Side::Plain, files.path()).context("steps", steps.path()).push(&reference).run().ok();
         reference
     })
 }
