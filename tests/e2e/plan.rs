@@ -216,4 +216,12 @@ fn a_covered_install_asks_no_index() {
     let image = build(&covered, policy.path());
     assert!(!questions(&index).is_empty());
     same(&covered, &image);
+
+    // So is an extra that a stub doesn't have: pip itself would only warn, and leave out what it needs.
+    let trimmed = lock.replace("extras = [\"fast\"]\n", "");
+    assert_ne!(trimmed, lock);
+    let policy = Files::new().with("plinth.toml", "version = 1\n").with("plinth.lock", &trimmed);
+    let image = build(&again, policy.path());
+    assert!(!questions(&index).is_empty());
+    same(&again, &image);
 }

@@ -179,6 +179,21 @@ def old_direct_url(item):
     return direct_url_from_link(item.original_link, item.source_dir, item.original_link_is_in_wheel_cache).to_json()
 
 
+def lacks_an_extra(resolver):
+    """Whether something asks for an extra that its distribution doesn't say it has. pip only warns then. A stub has the
+    extras that somebody asked for when the lock was made; what is installed already may ask for others."""
+    from pip._vendor.packaging.utils import canonicalize_name
+
+    for candidate in resolver._result.mapping.values():
+        base = getattr(candidate, "base", None)
+        if base is None:
+            continue
+        provided = {canonicalize_name(extra) for extra in base.dist.iter_provided_extras()}
+        if not {canonicalize_name(extra) for extra in candidate.extras} <= provided:
+            return True
+    return False
+
+
 def conclude(resolver, answer):
     from pip._internal.metadata import get_default_environment
     from pip._vendor.packaging.utils import canonicalize_name
@@ -239,7 +254,11 @@ try:
     if not code:
         if len(resolved) != 1:
             raise RuntimeError("%d resolutions" % len(resolved))
-        conclude(*resolved[0])
+        if facts["stubs"] and lacks_an_extra(resolved[0][0]):
+            # No answer: the index has one.
+            code = 1
+        else:
+            conclude(*resolved[0])
 except Exception as error:
     facts["error"] = type(error).__name__
     import traceback
