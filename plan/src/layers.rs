@@ -175,7 +175,7 @@ impl Requests {
 
     fn popular(&self, count: usize) -> Vec<BTreeSet<Wheel>> {
         let mut all = self.one_each();
-        all.sort_by_key(|layer| (std::cmp::Reverse(self.services(layer)), layer.clone()));
+        all.sort_by_cached_key(|layer| (std::cmp::Reverse(self.services(layer)), layer.clone()));
         all.truncate(count);
         all
     }
@@ -208,7 +208,7 @@ impl Requests {
             let more = layers.remove(second);
             layers[first].extend(more);
         }
-        layers.sort_by_key(|layer| {
+        layers.sort_by_cached_key(|layer| {
             let (services, bytes) = (self.services(layer), self.bytes(layer));
             (order(layer), std::cmp::Reverse(services), std::cmp::Reverse(bytes), layer.clone())
         });
@@ -220,7 +220,7 @@ impl Requests {
         let old: BTreeSet<&Wheel> = before.iter().flatten().collect();
         // New versions take the places of those that are gone, the most popular first.
         let mut new: Vec<&Wheel> = self.size.keys().filter(|wheel| !old.contains(wheel)).collect();
-        new.sort_by_key(|wheel| {
+        new.sort_by_cached_key(|wheel| {
             (std::cmp::Reverse(self.services(&BTreeSet::from([(*wheel).clone()]))), *wheel)
         });
         let mut kept = Vec::new();

@@ -7,6 +7,7 @@
 //! resolver  uv, asked about one request
 //! choose    from the answers to the versions
 //! wheels    sizes of wheels, and what they need
+//! fetch     asking a server about wheels, and fetching them
 //! layers    which wheels share a layer
 //! moves     whether services can move to another Python
 //! imports   what the packages of a wheel import
@@ -24,6 +25,7 @@
 mod base;
 mod choose;
 mod document;
+mod fetch;
 mod imports;
 mod layers;
 mod moves;

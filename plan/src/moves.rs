@@ -13,10 +13,11 @@ use pep440_rs::{Version, VersionSpecifiers};
 use plinth_layers::pip::Named;
 
 use crate::choose::PlanError;
+use crate::fetch::fetch;
 use crate::imports::{Imports, gone, imports};
 use crate::resolver::{Pin, Uv};
 use crate::sets::Set;
-use crate::wheels::{fetch, pythons};
+use crate::wheels::pythons;
 
 /// By SHA-256 of a wheel, the Pythons that it says it is for.
 type Allowed = BTreeMap<String, Option<VersionSpecifiers>>;

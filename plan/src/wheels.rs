@@ -5,27 +5,16 @@
 //! index, as it does without a lock.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::time::Duration;
 
 use pep440_rs::Version;
 use plinth_layers::lock::{Lock, Needs};
 use plinth_layers::pip::Named;
 use plinth_layers::wheel::headers;
 use plinth_layers::wheel::name::canonical;
-use sha2::{Digest as _, Sha256};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
 use crate::choose::Plan;
+use crate::fetch::{Described, describe};
 use crate::resolver::Pin;
-
-/// Wheels that are asked about at a time.
-const AT_ONCE: usize = 8;
-/// A server that takes longer is not waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// The longest METADATA that is read, in bytes.
-const LONGEST: usize = 8 << 20;
 
 /// What is known of a wheel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,10 +61,7 @@ pub fn wheels(plan: &Plan, before: &Lock) -> Wheels {
             trim(&mut found, &asked);
             return found;
         }
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
-            return found;
-        };
-        found.extend(runtime.block_on(all(wanted)));
+        found.extend(ask(wanted));
     }
 }
 
@@ -154,82 +140,20 @@ fn for_extras(text: &str) -> BTreeSet<String> {
     }
 }
 
-async fn all(wanted: Vec<Pin>) -> Wheels {
-    let Ok(client) = reqwest::Client::builder().timeout(PATIENCE).build() else { return Wheels::new() };
-    let places = Arc::new(Semaphore::new(AT_ONCE));
-    let mut asked = JoinSet::new();
-    for pin in wanted {
-        let (client, places) = (client.clone(), places.clone());
-        asked.spawn(async move {
-            let _place = places.acquire().await.ok();
-            let size = match pin.size {
-                Some(size) => Some(size),
-                None => size(&client, &pin.url).await,
-            };
-            let needs = metadata(&client, &pin.url).await.and_then(|text| needs(&pin, &text));
-            (pin.sha256, Known { size, needs })
-        });
-    }
-    let mut found = Wheels::new();
-    while let Some(answer) = asked.join_next().await {
-        found.extend(answer.ok());
-    }
-    found
-}
-
-async fn size(client: &reqwest::Client, url: &str) -> Option<u64> {
-    let answer = client.head(url).send().await.ok()?.error_for_status().ok()?;
-    // What reqwest itself says of the body of an answer to HEAD is nothing.
-    answer.headers().get("content-length")?.to_str().ok()?.parse().ok()
-}
-
-async fn metadata(client: &reqwest::Client, url: &str) -> Option<String> {
-    String::from_utf8(body(client, &format!("{url}.metadata"), LONGEST).await.ok()?).ok()
-}
-
-/// What is at an address, if it has no more than so many bytes.
-async fn body(client: &reqwest::Client, url: &str, most: usize) -> Result<Vec<u8>, String> {
-    // Its messages have the address in them, which may be long, and is known.
-    let failed = |error: reqwest::Error| error.without_url().to_string();
-    let mut answer =
-        client.get(url).send().await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
-    let mut bytes = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(failed)? {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() > most {
-            return Err(format!("it has more than {most} bytes"));
-        }
-    }
-    Ok(bytes)
-}
-
 /// What wheels say of the Pythons that they are for, by SHA-256; those that say nothing, or can't be asked, are left out.
 pub(crate) fn pythons(pins: Vec<Pin>) -> BTreeMap<String, String> {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
-        return BTreeMap::new();
-    };
-    let known = runtime.block_on(all(pins)).into_iter();
-    known.filter_map(|(sha256, known)| Some((sha256, known.needs?.python?))).collect()
+    ask(pins).into_iter().filter_map(|(sha256, known)| Some((sha256, known.needs?.python?))).collect()
 }
 
-/// Fetches wheels, each by its SHA-256 and address, of no more than so many bytes each.
-pub(crate) fn fetch(
-    wanted: Vec<(String, String)>,
-    most: usize,
-) -> impl Iterator<Item = (String, Result<Vec<u8>, String>)> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let client = reqwest::Client::builder().timeout(PATIENCE).build();
-    // One after the other: none of them is kept.
-    wanted.into_iter().map(move |(sha256, url)| {
-        let wheel = match (&runtime, &client) {
-            (Ok(runtime), Ok(client)) => runtime.block_on(body(client, &url, most)),
-            _ => Err("no connections can be made".to_owned()),
-        };
-        let same = |wheel: &Vec<u8>| hex::encode(Sha256::digest(wheel)) == sha256;
-        let wheel =
-            wheel.and_then(|wheel| same(&wheel).then_some(wheel).ok_or("it has another checksum".to_owned()));
-        (sha256, wheel)
-    })
+/// What the index says of wheels.
+fn ask(pins: Vec<Pin>) -> Wheels {
+    let wanted = pins.iter().map(|pin| (pin.url.clone(), pin.size.is_none())).collect();
+    let answers = describe(wanted).into_iter().zip(pins);
+    let known = |(answer, pin): (Described, Pin)| {
+        let needs = answer.metadata.and_then(|text| needs(&pin, &text));
+        (pin.sha256, Known { size: pin.size.or(answer.size), needs })
+    };
+    answers.map(known).collect()
 }
 
 /// What METADATA says, if it is of this wheel, and says it in the usual way.
