@@ -10,6 +10,8 @@ use crate::image::Blob;
 pub struct Cache {
     /// As for [`crate::image::Image::name`].
     pub name: String,
+    /// As for [`crate::image::Image::place`].
+    pub place: String,
     /// Where it was found.
     pub kind: CacheKind,
     /// The manifest or index, and the config: what it takes beside its layers. Empty for an inline cache, whose bytes

@@ -22,6 +22,8 @@ pub struct Blob {
 pub struct Image {
     /// As a user would name it: `registry.example.com/team/app:1`, or a path and the name inside.
     pub name: String,
+    /// What stores its blobs, each once: a registry's host, the path of a layout or an archive.
+    pub place: String,
     /// `os/architecture[/variant]`; empty if neither index nor config says it.
     pub platform: String,
     /// The manifest: its digest, and the bytes that it takes itself.
@@ -63,6 +65,8 @@ pub struct Found {
 pub struct Other {
     /// As for [`Image::name`].
     pub name: String,
+    /// As for [`Image::place`].
+    pub place: String,
     /// `artifactType`, or the config's media type; `index` for an index.
     pub kind: String,
     /// The manifest itself and every blob that it refers to.

@@ -22,5 +22,6 @@ pub mod cache;
 pub mod digest;
 pub mod image;
 pub mod layer;
+pub mod levels;
 pub mod problem;
 pub mod source;
