@@ -11,6 +11,7 @@
 //! layer       one layer, from the compressed stream to its content
 //! store       the contents of layers, kept by digest
 //! engine      several layers at once, from their sources into the store
+//! rules       what may be wasted
 //! levels      what is stored twice: blobs, layers, packages, files; and what is waste inside one image
 //! ```
 //!
@@ -24,4 +25,5 @@ pub mod image;
 pub mod layer;
 pub mod levels;
 pub mod problem;
+pub mod rules;
 pub mod source;

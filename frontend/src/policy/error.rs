@@ -83,4 +83,10 @@ pub enum Problem {
     /// A gate outside its range.
     #[error("a gate is a share between 0 and 1, not {0}; write 60 % as 0.60")]
     Gate(String),
+    /// A share outside its range.
+    #[error("a share is between 0 and 1, not {0}; write 60 % as 0.60")]
+    Share(String),
+    /// No number of bytes.
+    #[error("`{0}` is no number of bytes; write it like 20000000, \"20 MB\" or \"20 MiB\"")]
+    Bytes(String),
 }

@@ -6,6 +6,7 @@
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
+use super::analyze::{RawLimits, limits};
 use super::error::{Position, Problem};
 use super::{Base, Gates, ImagePattern, Policy, Reference};
 
@@ -31,6 +32,8 @@ struct RawPolicy {
     keep: RawKeep,
     #[serde(default)]
     gates: RawGates,
+    #[serde(default)]
+    analyze: RawLimits,
     python: Option<RawReserved>,
     run: Option<RawReserved>,
 }
@@ -68,7 +71,7 @@ struct RawReserved {
 }
 
 /// A problem and the byte offset it stands at.
-type Found = (usize, Problem);
+pub(super) type Found = (usize, Problem);
 
 impl Policy {
     /// Reads and checks a policy. `file` is only used in messages.
@@ -99,7 +102,12 @@ fn read(text: &str) -> Result<Policy, Found> {
         let base = base(text, raw, &bases)?;
         bases.push(base);
     }
-    Ok(Policy { bases, keep: patterns(raw.keep.images)?, gates: gates(&raw.gates)? })
+    Ok(Policy {
+        bases,
+        keep: patterns(raw.keep.images)?,
+        gates: gates(&raw.gates)?,
+        analyze: limits(&raw.analyze)?,
+    })
 }
 
 fn base(text: &str, raw: RawBase, earlier: &[Base]) -> Result<Base, Found> {

@@ -28,12 +28,14 @@
 //!
 //! Inside one rule the order of the file decides. An image that is itself the master of a base isn't replaced by it.
 
+mod analyze;
 mod error;
 mod file;
 mod keep;
 mod pattern;
 mod reference;
 
+pub use analyze::{AnalyzeLimits, parse_bytes};
 pub use error::{Position, Problem};
 pub use file::PolicyError;
 pub use keep::{Class, KeepRule, built_in_rules};
@@ -49,6 +51,8 @@ pub struct Policy {
     pub keep: Vec<ImagePattern>,
     /// What a build has to save.
     pub gates: Gates,
+    /// What `plinth analyze` lets pass.
+    pub analyze: AnalyzeLimits,
 }
 
 /// A master image and what it stands in for.

@@ -86,6 +86,27 @@ fn minors() {
 }
 
 #[test]
+fn limits_have_none() {
+    let policy = Policy::parse("version = 1", "f").unwrap();
+    assert_eq!(policy.analyze, AnalyzeLimits::default());
+    let text =
+        "version = 1\n[analyze]\nmax_hidden_bytes = \"20 MB\"\nmax_image_bytes = 7\nmin_efficiency = 0.9";
+    let limits = Policy::parse(text, "f").unwrap().analyze;
+    assert_eq!((limits.max_hidden_bytes, limits.max_image_bytes), (Some(20_000_000), Some(7)));
+    assert_eq!((limits.min_efficiency, limits.max_repeated_part), (Some(0.9), None));
+    for (field, message) in [
+        ("max_repeated_part = 30", "p:3:21: a share is between 0 and 1, not 30; write 60 % as 0.60"),
+        (
+            "max_repeated_bytes = \"x\"",
+            "p:3:22: `x` is no number of bytes; write it like 20000000, \"20 MB\" or \"20 MiB\"",
+        ),
+    ] {
+        let error = Policy::parse(&format!("version = 1\n[analyze]\n{field}"), "p").unwrap_err();
+        assert_eq!(error.to_string(), message);
+    }
+}
+
+#[test]
 fn gates_have_defaults() {
     let policy = Policy::parse(EXAMPLE, "plinth.toml").unwrap();
     assert_eq!(policy.gates, Gates { size_saved: 0.5, build_time_saved: 0.70 });
@@ -122,7 +143,7 @@ fn every_mistake_has_a_place_and_an_advice() {
         ("version = 1\nx =".to_owned(), format!("p:2:4: string values must be quoted, expected literal string{hint}")),
         (
             "version = 1\nbases = 1".to_owned(),
-            format!("p:2:1: unknown field `bases`, expected one of `version`, `base`, `keep`, `gates`, `python`, `run`{hint}"),
+            format!("p:2:1: unknown field `bases`, expected one of `version`, `base`, `keep`, `gates`, `analyze`, `python`, `run`{hint}"),
         ),
         (
             base("replace = 1"),
