@@ -6,6 +6,8 @@
 mod cmd;
 
 #[cfg(feature = "cli")]
+mod amount;
+#[cfg(feature = "cli")]
 mod buildctl;
 #[cfg(feature = "cli")]
 mod cli;
@@ -19,6 +21,8 @@ mod planning;
 mod policy;
 #[cfg(feature = "cli")]
 mod registry;
+#[cfg(feature = "cli")]
+mod section;
 #[cfg(feature = "cli")]
 mod table;
 #[cfg(feature = "cli")]

@@ -26,10 +26,13 @@ pub(crate) fn plain(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
 
-/// Figures right, everything else left.
+/// Figures and amounts right, everything else left.
 pub(crate) fn row(texts: impl IntoIterator<Item = String>) -> Vec<Cell> {
-    let figure =
-        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    const UNITS: [&str; 9] = ["", " B", " kB", " MB", " GB", " TB", " PB", " EB", " %"];
+    let figure = |text: &str| {
+        let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+        end > 0 && UNITS.contains(&&text[end..])
+    };
     let align = |text: String| match figure(&text) {
         true => Cell::new(text).set_alignment(CellAlignment::Right),
         false => Cell::new(text),

@@ -12,6 +12,7 @@
 //! store       the contents of layers, kept by digest
 //! engine      several layers at once, from their sources into the store
 //! rules       what may be wasted
+//! tables      the same for DuckDB and its like
 //! levels      what is stored twice: blobs, layers, packages, files; and what is waste inside one image
 //! ```
 //!
@@ -27,3 +28,4 @@ pub mod levels;
 pub mod problem;
 pub mod rules;
 pub mod source;
+pub mod tables;

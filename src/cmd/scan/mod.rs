@@ -1,6 +1,5 @@
 //! `plinth scan DIR…`: what a fleet is made of, and what is wrong in it. It reads, and never runs, what it finds.
 
-mod render;
 mod sections;
 
 use std::path::{Path, PathBuf};
@@ -10,7 +9,7 @@ use plinth_scan::{Fleet, Options, Severity, scan};
 use crate::cli::{Outcome, json, print};
 use crate::failure::Failure;
 use crate::policy::Policy;
-use sections::Detail;
+use crate::section::{self, Detail};
 
 /// The arguments of `plinth scan`.
 #[derive(clap::Args)]
@@ -39,7 +38,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
         print(&json(&fleet)?)?;
     } else {
         let sections = sections::of(&fleet, if args.all { Detail::All } else { Detail::Most });
-        print(&if args.markdown { render::markdown(&sections) } else { render::text(&sections) })?;
+        print(&if args.markdown { section::markdown(&sections) } else { section::text(&sections) })?;
     }
     let errors = fleet.findings.iter().any(|finding| finding.severity == Severity::Error);
     Ok(if errors { Outcome::Finding } else { Outcome::Done })

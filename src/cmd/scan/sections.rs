@@ -1,33 +1,15 @@
-//! A fleet as headings, tables and lines; how they look is for `render` to say.
+//! A fleet as headings, tables and lines.
 
 use std::collections::BTreeMap;
 
 use plinth_scan::{Class, Conflict, Fleet, Foreseen, Severity, SpecifierUse, Step};
 
-/// How much is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Detail {
-    /// The most frequent of everything.
-    Most,
-    /// Everything.
-    All,
-}
+use crate::section::{Detail, Section, section};
 
 /// Rows of a table that are shown if not all are asked for.
 const MOST: usize = 15;
 /// Findings of one kind that are shown then.
 const MOST_FINDINGS: usize = 5;
-
-/// A part of the report.
-pub(super) struct Section {
-    pub(super) title: String,
-    /// Lines above the table.
-    pub(super) lines: Vec<String>,
-    pub(super) header: Vec<&'static str>,
-    pub(super) rows: Vec<Vec<String>>,
-    /// How many rows are left out.
-    pub(super) more: usize,
-}
 
 /// The whole report.
 pub(super) fn of(fleet: &Fleet, detail: Detail) -> Vec<Section> {
@@ -45,20 +27,6 @@ pub(super) fn of(fleet: &Fleet, detail: Detail) -> Vec<Section> {
     sections.push(findings(fleet, detail));
     sections.retain(|section| !section.rows.is_empty() || !section.lines.is_empty());
     sections
-}
-
-fn section(title: impl Into<String>, header: &[&'static str], rows: Vec<Vec<String>>) -> Section {
-    Section { title: title.into(), lines: Vec::new(), header: header.to_vec(), rows, more: 0 }
-}
-
-impl Section {
-    fn at_most(mut self, count: usize, detail: Detail) -> Self {
-        if detail == Detail::Most && self.rows.len() > count {
-            self.more = self.rows.len() - count;
-            self.rows.truncate(count);
-        }
-        self
-    }
 }
 
 fn summary(fleet: &Fleet) -> Section {

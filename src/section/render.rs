@@ -1,10 +1,10 @@
 //! Sections as text for a terminal, and as Markdown.
 
-use super::sections::Section;
+use super::Section;
 use crate::table::{plain, row, table, text as table_text};
 
 /// For a terminal, or whatever standard output is.
-pub(super) fn text(sections: &[Section]) -> String {
+pub(crate) fn text(sections: &[Section]) -> String {
     let heading = anstyle::Style::new().bold();
     let mut parts = Vec::new();
     for section in sections {
@@ -30,7 +30,7 @@ pub(super) fn text(sections: &[Section]) -> String {
 }
 
 /// For a pull request.
-pub(super) fn markdown(sections: &[Section]) -> String {
+pub(crate) fn markdown(sections: &[Section]) -> String {
     let mut parts = Vec::new();
     for section in sections {
         let mut part = format!("## {}\n\n", section.title);
@@ -68,7 +68,7 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sections::Section;
+    use super::super::Section;
     use super::*;
 
     #[test]
