@@ -20,7 +20,9 @@
 
 pub mod cache;
 pub mod digest;
+pub mod engine;
 pub mod image;
 pub mod layer;
 pub mod problem;
 pub mod source;
+pub mod store;
