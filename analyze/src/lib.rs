@@ -11,21 +11,23 @@
 //! layer       one layer, from the compressed stream to its content
 //! store       the contents of layers, kept by digest
 //! engine      several layers at once, from their sources into the store
+//! levels      what is stored twice: blobs, layers, packages, files; and what is waste inside one image
 //! rules       what may be wasted
 //! tables      the same for DuckDB and its like
-//! levels      what is stored twice: blobs, layers, packages, files; and what is waste inside one image
 //! ```
 //!
-//! Dependencies go up this list: `levels` knows `store`, which knows `layer`; `source` and `layer` know nothing of each
+//! Dependencies go up this list: `rules` and `tables` know `levels`; `levels` knows `store`, which knows `layer`; `source` and `layer` know nothing of each
 //! other.
 #![forbid(unsafe_code)]
 
 pub mod cache;
 pub mod digest;
+pub mod engine;
 pub mod image;
 pub mod layer;
 pub mod levels;
 pub mod problem;
 pub mod rules;
 pub mod source;
+pub mod store;
 pub mod tables;

@@ -1,4 +1,30 @@
 //! One layer: what it holds.
+//!
+//! ```text
+//! read        the whole way, in three threads
+//! limits      how much a layer may ask for
+//! error       why one couldn't be read
+//! pipe        buffers from thread to thread
+//! decompress  from stored bytes to uncompressed ones
+//! tar/        from there to the members of an archive, with no second way to read it
+//! entries     from members to entries: names, whiteouts
+//! canonical   one value for the entries, whatever their order and times
+//! packages/   what is said of packages in passing
+//! ```
+
+mod canonical;
+mod decompress;
+mod entries;
+mod error;
+mod limits;
+mod packages;
+mod pipe;
+mod read;
+pub mod tar;
+
+pub use error::ReadError;
+pub use limits::Limits;
+pub use read::read;
 
 use serde::{Deserialize, Serialize};
 

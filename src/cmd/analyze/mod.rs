@@ -1,0 +1,275 @@
+//! `plinth analyze SOURCE…`: who stores which bytes twice.
+//!
+//! ```text
+//! rules      the limits of a policy and of a .dive-ci
+//! progress   how far it is
+//! sections   what is told to people
+//! document   the same as JSON
+//! ```
+
+mod document;
+mod progress;
+mod rules;
+mod sections;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::ValueEnum;
+use plinth_analyze::image::Found;
+use plinth_analyze::levels::{self, Analysis};
+use plinth_analyze::problem::Problem;
+use plinth_analyze::source::{self, Mirror, Platform, Spec};
+use plinth_analyze::store::Store;
+use plinth_analyze::{engine, tables};
+use plinth_layers::lock::{self, Lock};
+
+use self::progress::Progress;
+use self::sections::{Told, drill};
+use crate::cli::{Outcome, json, print};
+use crate::failure::{During as _, Failure};
+use crate::policy::Policy;
+use crate::section::{self, Detail};
+use crate::ui::note;
+
+/// The arguments of `plinth analyze`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// What to read: HOST/REPOSITORY[:TAG][@DIGEST] (globs; without a tag, all of them), HOST/** for a whole registry,
+    /// oci:PATH, docker-archive:FILE, or a path
+    #[arg(required = true, value_name = "SOURCE")]
+    sources: Vec<String>,
+    /// Only images for this platform
+    #[arg(long, value_name = "OS/ARCH")]
+    platform: Option<String>,
+    /// Show this image: its layers, packages and waste
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["layer", "package", "path"])]
+    image: Option<String>,
+    /// Show this layer: who has it, and its largest files
+    #[arg(long, value_name = "DIGEST", conflicts_with_all = ["package", "path"])]
+    layer: Option<String>,
+    /// Show this package: its versions, and who has them
+    #[arg(long, value_name = "NAME", conflicts_with = "path")]
+    package: Option<String>,
+    /// Show this file, by its path or the sha256 of its content: every layer that has it
+    #[arg(long = "file", value_name = "PATH|DIGEST")]
+    path: Option<String>,
+    /// Rows of each table
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    top: usize,
+    /// Show every row
+    #[arg(long)]
+    all: bool,
+    /// How to tell it
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+    /// Print JSON (the same as --format json)
+    #[arg(long, conflicts_with_all = ["markdown", "format"])]
+    json: bool,
+    /// Print Markdown (the same as --format markdown)
+    #[arg(long, conflicts_with = "format")]
+    markdown: bool,
+    /// The directory that --format parquet writes its tables to
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    output: PathBuf,
+    /// The policy: the limits of its [analyze], and the plinth.lock beside it
+    #[arg(long, value_name = "FILE|DIR")]
+    policy: Option<PathBuf>,
+    /// The fleet's lock, for what a plan would store (default: the one beside the policy)
+    #[arg(long, value_name = "FILE")]
+    lock: Option<PathBuf>,
+    /// Rules as dive has them: exit code 1 if one isn't kept
+    #[arg(long, value_name = "FILE")]
+    dive_ci: Option<PathBuf>,
+    /// Where what is known of layers is kept, so that none is read twice
+    #[arg(long, env = "PLINTH_ANALYZE_STORE", value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// Layers to read at once (default: as many as there are cores)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
+    /// Look for the images of a registry in another one first (more than once)
+    #[arg(long, value_name = "REGISTRY=HOST[/PATH]")]
+    mirror: Vec<String>,
+    /// Speak plain HTTP with registries that are not this machine
+    #[arg(long)]
+    plain_http: bool,
+}
+
+/// How it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Tables for people
+    Text,
+    /// One document with a version of its schema
+    Json,
+    /// For a pull request
+    Markdown,
+    /// Tables for DuckDB, Spark or Trino
+    Parquet,
+}
+
+/// Runs the command. A rule that isn't kept is a finding; what couldn't be read makes it fail, after everything else has
+/// been told.
+pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
+    let specs = args.sources.iter().map(|text| {
+        Spec::parse(text).map_err(|error| Failure::new(error.to_string()).hint(error.hint().to_owned()))
+    });
+    let specs = specs.collect::<Result<Vec<_>, _>>()?;
+    let options = options(args)?;
+    let policy = args.policy.as_deref().map(Policy::read).transpose()?;
+    let rules = rules::rules(policy.as_ref(), args.dive_ci.as_deref())?;
+    let lock = lock_of(args)?;
+    let store = open_store(args)?;
+    let stop = stopped_by_interrupt()?;
+
+    let progress = Progress::new();
+    let (found, blobs) = source::find(&specs, &options, &progress);
+    let layers = distinct(&found);
+    let reading = engine::Options {
+        jobs: args.jobs.map_or_else(|| engine::Options::default().jobs, usize::from),
+        stop: Arc::clone(&stop),
+        ..engine::Options::default()
+    };
+    let outcome = engine::read(&layers, &blobs, &store, &reading, &progress);
+    progress.finish();
+    if stop.load(Ordering::Relaxed) {
+        let kept = outcome.read + outcome.known;
+        return Err(Failure::new("interrupted").hint(format!(
+            "what is known of {kept} of {} layers is kept: the same command goes on from there",
+            layers.len()
+        )));
+    }
+    if found.images.is_empty() && found.caches.is_empty() && found.problems.is_empty() {
+        return Err(Failure::new("there is no image and no build cache in what was named"));
+    }
+    // Whatever isn't shown needn't be kept in mind, but a document has everything.
+    let top = if args.all || args.json || args.format == Format::Json { usize::MAX } else { args.top };
+    let asked = levels::Options { top: top.min(MOST), lock: lock.as_ref(), stop: Some(&*stop) };
+    let analysis = levels::analyze(&found, &store, asked).during("reckon it up")?;
+    let mut problems = found.problems.clone();
+    problems.extend(outcome.problems);
+    problems.sort();
+    problems.dedup();
+    let verdicts = plinth_analyze::rules::judge(&rules, &found, &analysis);
+    let told = Told { found: &found, analysis: &analysis, problems: &problems, verdicts: &verdicts };
+    tell(args, told, &store)?;
+    end(&problems, verdicts.iter().any(|verdict| !verdict.kept))
+}
+
+/// Files by name, however many are asked for: what a document of everything may have.
+const MOST: usize = 10_000;
+
+fn end(problems: &[Problem], broken: bool) -> Result<Outcome, Failure> {
+    match problems {
+        [] if broken => Ok(Outcome::Finding),
+        [] => Ok(Outcome::Done),
+        [first, rest @ ..] => {
+            let mut what = format!("{}: {}", first.what, first.reason);
+            if !rest.is_empty() {
+                what.push_str(&format!(" (and {} more)", rest.len()));
+            }
+            Err(Failure::new(what).hint("everything else was read, and the figures above are without it"))
+        }
+    }
+}
+
+fn tell(args: &Args, told: Told<'_>, store: &Store) -> Result<(), Failure> {
+    let format = match (args.json, args.markdown) {
+        (true, _) => Format::Json,
+        (_, true) => Format::Markdown,
+        _ => args.format,
+    };
+    let detail = if args.all { Detail::All } else { Detail::Most };
+    let sections = match (&args.image, &args.layer, &args.package, &args.path) {
+        (Some(name), ..) => drill::image(told, name)?,
+        (_, Some(digest), ..) => drill::layer(told, digest, store, args.top)?,
+        (.., Some(name), _) => drill::package(told, name)?,
+        (.., Some(path)) => drill::file(told, path, store)?,
+        _ => sections::of(told, detail, args.top),
+    };
+    match format {
+        Format::Text => print(&section::text(&sections)),
+        Format::Markdown => print(&section::markdown(&sections)),
+        Format::Json => print(&json(&document::document(&args.sources, told))?),
+        Format::Parquet => {
+            std::fs::create_dir_all(&args.output).during(format!("make `{}`", args.output.display()))?;
+            let written = tables::write(&args.output, told.found, told.analysis, store);
+            for path in written.map_err(|error| Failure::new(format!("cannot {error}")))? {
+                note(&path.display().to_string());
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Every layer of an image, with its diff ID. Those of caches alone aren't read: what is in them is nobody's image.
+fn distinct(found: &Found) -> Vec<(plinth_analyze::image::Blob, Option<plinth_analyze::digest::Digest>)> {
+    let mut seen = BTreeSet::new();
+    let layers = found.images.iter().flat_map(|image| &image.layers);
+    layers
+        .filter(|layer| seen.insert((layer.blob.digest, layer.diff_id)))
+        .map(|layer| (layer.blob.clone(), layer.diff_id))
+        .collect()
+}
+
+fn options(args: &Args) -> Result<source::Options, Failure> {
+    let platform = args.platform.as_deref().map(|text| {
+        text.parse::<Platform>().map_err(|error| Failure::new(format!("`{text}` is no platform: {error}")))
+    });
+    let mirrors = args.mirror.iter().map(|text| {
+        text.parse::<Mirror>().map_err(|error| Failure::new(error.to_string()).hint(error.hint().to_owned()))
+    });
+    Ok(source::Options {
+        platform: platform.transpose()?,
+        mirrors: mirrors.collect::<Result<_, _>>()?,
+        plain_http: args.plain_http,
+        ..source::Options::default()
+    })
+}
+
+fn lock_of(args: &Args) -> Result<Option<Lock>, Failure> {
+    let path = match (&args.lock, &args.policy) {
+        (Some(path), _) => path.clone(),
+        (None, Some(policy)) => {
+            let directory = if policy.is_dir() { policy.clone() } else { policy.with_file_name("") };
+            let path = directory.join(lock::FILE);
+            if !path.is_file() {
+                return Ok(None);
+            }
+            path
+        }
+        (None, None) => return Ok(None),
+    };
+    let doing = format!("read the lock `{}`", path.display());
+    let text = std::fs::read_to_string(&path).during(&doing)?;
+    Lock::parse(&text).map(Some).during(doing)
+}
+
+fn open_store(args: &Args) -> Result<Store, Failure> {
+    let place = args.store.clone().or_else(Store::default_place).ok_or_else(|| {
+        Failure::new("there is no place for what is known of layers").hint("name one with --store DIR, or set HOME")
+    })?;
+    Store::open(&place).map_err(|error| Failure::new(error.to_string()).hint("--store DIR names another place"))
+}
+
+/// A flag that the first interrupt sets. The second one ends the process at once; that loses nothing either, but takes no
+/// leave.
+fn stopped_by_interrupt() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&stop);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().during("start a thread")?;
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                set.store(true, Ordering::Relaxed);
+                note("stopping; once more to stop at once");
+            }
+            if tokio::signal::ctrl_c().await.is_ok() {
+                std::process::exit(130);
+            }
+        });
+    });
+    Ok(stop)
+}
