@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::cmd::{bake, compare, explain, moves, plan, report, scan};
+use crate::cmd::{analyze, bake, compare, explain, moves, plan, report, scan};
 use crate::failure::Failure;
 
 /// One master base image and one shared set of package layers under a whole fleet of container builds
@@ -33,6 +33,8 @@ enum Command {
     Move(moves::Args),
     /// Write what turns plinth on for a whole fleet, for docker buildx bake or compose
     Bake(bake::Args),
+    /// Say which bytes registries, layouts, archives and build caches store twice
+    Analyze(Box<analyze::Args>),
     /// Show what plinth did to an image that is already built
     Report(report::Args),
     /// What BuildKit runs for each build (started by BuildKit, not by hand)
@@ -70,6 +72,7 @@ pub(crate) fn main() -> ExitCode {
     let result = match cli.command {
         Command::Explain(args) => explain::run(&args),
         Command::Compare(args) => compare::run(*args),
+        Command::Analyze(args) => analyze::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Move(args) => moves::run(&args),

@@ -4,6 +4,8 @@ pub(crate) mod frontend;
 pub(crate) mod step;
 
 #[cfg(feature = "cli")]
+pub(crate) mod analyze;
+#[cfg(feature = "cli")]
 pub(crate) mod bake;
 #[cfg(feature = "cli")]
 pub(crate) mod compare;

@@ -9,6 +9,7 @@
 //! packages    the third: packages, by their records
 //! files       the fourth: files by content
 //! image       waste inside one image
+//! kept        where what is known of layers is kept
 //! caches      build caches
 //! achievable  what plinth's layering would store
 //! total       the figures of a level
@@ -22,6 +23,7 @@ mod blobs;
 mod caches;
 mod files;
 mod image;
+mod kept;
 mod layers;
 mod owners;
 mod packages;
