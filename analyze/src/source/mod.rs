@@ -1,6 +1,43 @@
 //! Where images are, and their blobs as streams.
+//!
+//! ```text
+//! spec        what a user writes to say what to read
+//! options     how it is read: platform, mirrors, patience
+//! find        from specs to images, caches and what else there is
+//! walk        from one name to everything behind it
+//! manifest    manifests, indexes and configs: from bytes to what they say
+//! files       layouts and archives
+//! registry    registries
+//! sources     the blobs of everything that was found
+//! ```
+//!
+//! Nothing here may be called from within a tokio runtime: waiting blocks the thread.
+
+mod contents;
+pub(crate) mod error;
+mod files;
+mod find;
+mod manifest;
+mod memo;
+mod options;
+mod parallel;
+mod pattern;
+mod platform;
+mod registry;
+mod sources;
+mod spec;
+mod tally;
+mod walk;
 
 use std::io::{self, Read};
+
+pub use find::find;
+pub use manifest::{Config, Descriptor, LARGEST, Layers, Manifest, Unreadable};
+pub use options::{Counts, Mirror, Options, Patience, Progress};
+pub use platform::Platform;
+pub use registry::Credentials;
+pub use sources::Sources;
+pub use spec::{NoSource, Spec};
 
 use crate::image::Blob;
 

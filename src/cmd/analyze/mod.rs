@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
 use plinth_analyze::image::Found;
-use plinth_analyze::levels::{self, Analysis};
+use plinth_analyze::levels;
 use plinth_analyze::problem::Problem;
 use plinth_analyze::source::{self, Mirror, Platform, Spec};
 use plinth_analyze::store::Store;
@@ -249,9 +249,11 @@ fn lock_of(args: &Args) -> Result<Option<Lock>, Failure> {
 
 fn open_store(args: &Args) -> Result<Store, Failure> {
     let place = args.store.clone().or_else(Store::default_place).ok_or_else(|| {
-        Failure::new("there is no place for what is known of layers").hint("name one with --store DIR, or set HOME")
+        Failure::new("there is no place for what is known of layers")
+            .hint("name one with --store DIR, or set HOME")
     })?;
-    Store::open(&place).map_err(|error| Failure::new(error.to_string()).hint("--store DIR names another place"))
+    Store::open(&place)
+        .map_err(|error| Failure::new(error.to_string()).hint("--store DIR names another place"))
 }
 
 /// A flag that the first interrupt sets. The second one ends the process at once; that loses nothing either, but takes no
@@ -259,7 +261,8 @@ fn open_store(args: &Args) -> Result<Store, Failure> {
 fn stopped_by_interrupt() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let set = Arc::clone(&stop);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().during("start a thread")?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().during("start a thread")?;
     std::thread::spawn(move || {
         runtime.block_on(async {
             if tokio::signal::ctrl_c().await.is_ok() {

@@ -39,6 +39,7 @@ pub(super) fn caches(told: Told<'_>, detail: Detail, top: usize) -> [Section; 2]
     }
     rows.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
     let rows = rows.into_iter().map(|(_, row)| row).collect();
-    let serves = section("What the caches would serve of a build", &["image", "cache", "layers", "bytes"], rows);
+    let serves =
+        section("What the caches would serve of a build", &["image", "cache", "layers", "bytes"], rows);
     [all.at_most(top, detail), serves.at_most(top, detail)]
 }

@@ -16,7 +16,8 @@ pub(crate) fn image(told: Told<'_>, name: &str) -> Result<Vec<Section>, Failure>
     let exact = all.iter().position(|image| image.name == name);
     let at = exact.or_else(|| all.iter().position(|image| image.name.ends_with(name)));
     let at = at.ok_or_else(|| {
-        Failure::new(format!("no image here is named `{name}`")).hint("--all lists the images that were found")
+        Failure::new(format!("no image here is named `{name}`"))
+            .hint("--all lists the images that were found")
     })?;
     let image = &all[at];
     let mut sections = vec![layers_of(told, image)];
@@ -26,9 +27,11 @@ pub(crate) fn image(told: Told<'_>, name: &str) -> Result<Vec<Section>, Failure>
     let mut rows = Vec::new();
     for package in &told.analysis.packages.list {
         for version in &package.versions {
-            let held = version.layers.iter().filter(|held| told.analysis.table[held.layer].images.contains(&at));
+            let held =
+                version.layers.iter().filter(|held| told.analysis.table[held.layer].images.contains(&at));
             for held in held {
-                let row = [package.name.clone(), version.version.clone(), levels::of(package.ecosystem).to_owned()];
+                let row =
+                    [package.name.clone(), version.version.clone(), levels::of(package.ecosystem).to_owned()];
                 let more = [bytes(held.bytes), bytes(held.stored), short(&told.analysis.table[held.layer])];
                 rows.push((held.stored, row.into_iter().chain(more).collect::<Vec<_>>()));
             }
@@ -45,12 +48,21 @@ fn layers_of(told: Told<'_>, image: &Image) -> Section {
     for (number, layer) in image.layers.iter().enumerate() {
         let row = told.analysis.table.iter().find(|row| row.blob.digest == layer.blob.digest);
         let Some(row) = row else { continue };
-        let (size, files) = row.shape.as_ref().map_or(("?".into(), "?".into()), |shape| {
-            (bytes(shape.file_bytes), shape.files.to_string())
-        });
-        let made = shortened(layer.created_by.as_deref().map_or(&command(row), |_| &command(row)), 40);
+        let (size, files) = row
+            .shape
+            .as_ref()
+            .map_or(("?".into(), "?".into()), |shape| (bytes(shape.file_bytes), shape.files.to_string()));
+        let made = shortened(&command(layer.created_by.as_deref()), 40);
         let shared = row.images.len().to_string();
-        rows.push(vec![(number + 1).to_string(), short(row), bytes(row.blob.size), size, files, shared, made]);
+        rows.push(vec![
+            (number + 1).to_string(),
+            short(row),
+            bytes(row.blob.size),
+            size,
+            files,
+            shared,
+            made,
+        ]);
     }
     let header = ["", "layer", "stored", "size", "files", "images", "made by"];
     let mut section = section(format!("{} {}", image.name, image.platform), &header, rows);
@@ -69,9 +81,7 @@ fn waste_of(waste: &Waste) -> [Section; 2] {
         row("deleted by a later layer", &waste.deleted),
     ];
     rows.extend(waste.leftovers.iter().map(|(kind, bytes)| row(&format!("left behind: {kind}"), bytes)));
-    let worst = waste.worst.iter().map(|file| {
-        vec![bytes(file.stored), bytes(file.size), file.path.clone()]
-    });
+    let worst = waste.worst.iter().map(|file| vec![bytes(file.stored), bytes(file.size), file.path.clone()]);
     [
         section("Waste", &["what", "files", "size", "stored"], rows),
         section("Hidden files", &["stored", "size", "path"], worst.collect()),
@@ -89,14 +99,16 @@ pub(crate) fn layer(
     let mut named = told.analysis.table.iter().filter(|row| row.blob.digest.hex().starts_with(&wanted));
     let row = match (named.next(), named.next()) {
         (Some(row), None) => row,
-        (None, _) => return Err(Failure::new(format!("no layer here has a digest that begins with `{wanted}`"))),
+        (None, _) => {
+            return Err(Failure::new(format!("no layer here has a digest that begins with `{wanted}`")));
+        }
         (Some(_), Some(_)) => {
             return Err(Failure::new(format!("more than one layer here begins with `{wanted}`"))
                 .hint("give more of its digits"));
         }
     };
     let mut what = section(format!("Layer {}", row.blob.digest), &[], Vec::new());
-    what.lines.push(format!("made by: {}", command(row)));
+    what.lines.push(format!("made by: {}", command(row.created_by.as_deref())));
     what.lines.push(format!("{} stored, {}", bytes(row.blob.size), row.blob.media_type));
     if let Some(shape) = &row.shape {
         what.lines.push(format!(
@@ -120,7 +132,8 @@ pub(crate) fn layer(
     })?;
     largest.sort_by(|a, b| b.cmp(a));
     largest.truncate(top);
-    let files = largest.into_iter().map(|(stored, size, path)| vec![bytes(stored), bytes(size), path]).collect();
+    let files =
+        largest.into_iter().map(|(stored, size, path)| vec![bytes(stored), bytes(size), path]).collect();
     Ok(vec![
         what,
         section("Images that have it", &["image"], images),
@@ -131,9 +144,9 @@ pub(crate) fn layer(
 /// A package, by its name: its versions, and which images have them.
 pub(crate) fn package(told: Told<'_>, name: &str) -> Result<Vec<Section>, Failure> {
     // As Python's packages are compared: case and the kind of dash make no difference.
-    let same = |a: &str| a.eq_ignore_ascii_case(name) || a == name.to_ascii_lowercase().replace(['_', '.'], "-");
-    let packages: Vec<_> =
-        told.analysis.packages.list.iter().filter(|package| same(&package.name)).collect();
+    let same =
+        |a: &str| a.eq_ignore_ascii_case(name) || a == name.to_ascii_lowercase().replace(['_', '.'], "-");
+    let packages: Vec<_> = told.analysis.packages.list.iter().filter(|package| same(&package.name)).collect();
     if packages.is_empty() {
         return Err(Failure::new(format!("no image here has a package named `{name}`"))
             .hint("--all lists the packages that were found"));
@@ -161,7 +174,11 @@ pub(crate) fn package(told: Told<'_>, name: &str) -> Result<Vec<Section>, Failur
             }
         }
         let header = ["version", "stored", "files", "content", "layer", "images"];
-        sections.push(section(format!("{} ({})", package.name, levels::of(package.ecosystem)), &header, rows));
+        sections.push(section(
+            format!("{} ({})", package.name, levels::of(package.ecosystem)),
+            &header,
+            rows,
+        ));
     }
     Ok(sections)
 }
@@ -185,7 +202,8 @@ pub(crate) fn file(told: Told<'_>, name: &str, contents: &dyn Contents) -> Resul
                     Data::None => format!("{:?}", entry.kind).to_lowercase(),
                 };
                 let image = row.images.first().map_or("", |at| &told.found.images[*at].name);
-                let shown = [content, bytes(entry.size), bytes(entry.stored), short(row), shortened(image, 32)];
+                let shown =
+                    [content, bytes(entry.size), bytes(entry.stored), short(row), shortened(image, 32)];
                 let path = String::from_utf8_lossy(&entry.path).into_owned();
                 rows.push(shown.into_iter().chain([path]).collect::<Vec<_>>());
             }

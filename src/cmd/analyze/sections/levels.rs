@@ -16,7 +16,7 @@ pub(super) fn layers(told: Told<'_>, detail: Detail, top: usize) -> Section {
             Differ::Compression => "compression",
             Differ::Times => "times or order",
         };
-        let made = shortened(&command(&table[group.layers[0]]), 40);
+        let made = shortened(&command(table[group.layers[0]].created_by.as_deref()), 40);
         vec![bytes(group.saving), layers.len().to_string(), differ.to_owned(), layers[..2].join(" "), made]
     };
     let rows = told.analysis.layers.groups.iter().map(row).collect();
@@ -38,7 +38,8 @@ pub(super) fn packages(told: Told<'_>, detail: Detail, top: usize) -> Section {
         ]
     };
     // What is there once is nothing to look at, if not all is asked for.
-    let shown = |package: &&plinth_analyze::levels::Package| detail == Detail::All || package.total.saving > 0;
+    let shown =
+        |package: &&plinth_analyze::levels::Package| detail == Detail::All || package.total.saving > 0;
     let rows = told.analysis.packages.list.iter().filter(shown).map(row).collect();
     let header = ["could be saved", "stored", "package", "of", "versions", "layers", "images"];
     section("Packages stored more than once", &header, rows).at_most(top, detail)

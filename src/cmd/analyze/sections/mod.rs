@@ -65,8 +65,8 @@ fn shortened(text: &str, letters: usize) -> String {
 }
 
 /// What made a layer, in one line.
-fn command(row: &Row) -> String {
-    let text = row.created_by.as_deref().unwrap_or_default();
+fn command(created_by: Option<&str>) -> String {
+    let text = created_by.unwrap_or_default();
     let text = text.strip_suffix("# buildkit").unwrap_or(text).trim();
     let text = text.strip_prefix("/bin/sh -c #(nop)").unwrap_or(text).trim();
     let text = text.strip_prefix("RUN /bin/sh -c").map_or(text.to_owned(), |rest| format!("RUN{rest}"));

@@ -12,7 +12,8 @@ pub(super) fn summary(told: Told<'_>) -> Section {
     let Told { found, analysis, problems, .. } = told;
     let row = |level: &str, total: &Total| {
         let Total { distinct, copies, stored, repeated, saving } = *total;
-        let figures = [distinct.to_string(), copies.to_string(), bytes(stored), bytes(repeated), bytes(saving)];
+        let figures =
+            [distinct.to_string(), copies.to_string(), bytes(stored), bytes(repeated), bytes(saving)];
         [level.to_owned()].into_iter().chain(figures).chain([share(saving, stored)]).collect()
     };
     let rows = vec![
@@ -51,11 +52,18 @@ pub(super) fn summary(told: Told<'_>) -> Section {
             saved(could.layered)
         );
         if let Some(planned) = could.planned {
-            line.push_str(&format!(", with the versions of the lock {} ({} less)", bytes(planned), saved(planned)));
+            line.push_str(&format!(
+                ", with the versions of the lock {} ({} less)",
+                bytes(planned),
+                saved(planned)
+            ));
         }
         lines.push(line);
         if could.left_by_pip > 0 {
-            lines.push(format!("of that, {} are only what runs of pip left behind by chance", bytes(could.left_by_pip)));
+            lines.push(format!(
+                "of that, {} are only what runs of pip left behind by chance",
+                bytes(could.left_by_pip)
+            ));
         }
     }
     if !problems.is_empty() {

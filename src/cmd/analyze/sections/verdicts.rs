@@ -16,8 +16,14 @@ pub(super) fn verdicts(told: Told<'_>) -> Section {
         }
         // A limit in bytes is a whole number, and no rule allows a single one.
         let share = verdict.limit <= 1.0;
-        let about = verdict.image.as_deref().map_or_else(|| "everything".to_owned(), |name| shortened(name, 48));
-        rows.push(vec![verdict.rule.clone(), about, amount(verdict.found, share), amount(verdict.limit, share)]);
+        let about =
+            verdict.image.as_deref().map_or_else(|| "everything".to_owned(), |name| shortened(name, 48));
+        rows.push(vec![
+            verdict.rule.clone(),
+            about,
+            amount(verdict.found, share),
+            amount(verdict.limit, share),
+        ]);
     }
     let mut rules = section("Rules that aren't kept", &["rule", "of", "is", "limit"], rows);
     if !told.verdicts.is_empty() {
@@ -32,6 +38,7 @@ pub(super) fn verdicts(told: Told<'_>) -> Section {
 
 /// What couldn't be read.
 pub(super) fn problems(told: Told<'_>) -> Section {
-    let rows = told.problems.iter().map(|problem| vec![problem.what.clone(), problem.reason.clone()]).collect();
+    let rows =
+        told.problems.iter().map(|problem| vec![problem.what.clone(), problem.reason.clone()]).collect();
     section("What couldn't be read: the figures are without it", &["what", "why"], rows)
 }

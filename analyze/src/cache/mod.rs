@@ -1,9 +1,16 @@
 //! What BuildKit's cache manifests say: which records there are, and which layers they hold.
 
+mod config;
+
 use serde::Serialize;
 
 use crate::digest::Digest;
 use crate::image::Blob;
+
+pub use config::{Chains, inline_cache, manifest_cache};
+
+/// The media type of the config of a cache that has a manifest of its own.
+pub const CACHE_CONFIG: &str = "application/vnd.buildkit.cacheconfig.v0";
 
 /// One build cache: of a registry, inline in an image, or a local directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -17,7 +24,7 @@ pub struct Cache {
     /// The manifest or index, and the config: what it takes beside its layers. Empty for an inline cache, whose bytes
     /// are those of the image's config.
     pub own: Vec<Blob>,
-    /// The layers. Of an inline cache: those of its image.
+    /// The layers; one stands here once for each chain that it is part of. Of an inline cache: those of its image.
     pub layers: Vec<CacheLayer>,
     /// The records.
     pub records: Vec<Record>,
@@ -49,7 +56,8 @@ pub struct CacheLayer {
 pub struct Record {
     /// The cache key.
     pub digest: Digest,
-    /// The topmost layer of each of its results, by its place in [`Cache::layers`].
+    /// The topmost layer of each of its results, by its place in [`Cache::layers`]; without those whose layers the cache
+    /// doesn't have.
     pub results: Vec<usize>,
     /// The records that it needs as inputs, by their place in [`Cache::records`].
     pub inputs: Vec<usize>,

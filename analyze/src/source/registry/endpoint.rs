@@ -1,0 +1,145 @@
+//! One server that speaks the protocol of registries.
+
+use std::sync::Arc;
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, RANGE};
+use reqwest::{Client, Method, Response, StatusCode, Url};
+
+use super::answer::{Asked, refusal};
+use super::auth::Auth;
+use super::patience::{self, Tries};
+use super::transport::{Transport, chain};
+use crate::source::error::Error;
+use crate::source::options::{Options, Patience};
+use crate::source::spec::{DOCKER_HUB, loopback};
+
+/// One server, asked as one user.
+pub(super) struct Endpoint {
+    /// As users call it.
+    pub(super) host: String,
+    /// `https://HOST/v2/`, with the server's own name.
+    base: String,
+    /// What stands before the names of repositories: empty, or with a `/` at its end.
+    prefix: String,
+    client: Client,
+    auth: Auth,
+    pub(super) patience: Patience,
+}
+
+/// What is asked of a server.
+pub(super) struct Ask {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) accept: Option<&'static str>,
+    /// The first byte that is wanted, if it isn't the very first.
+    pub(super) from: u64,
+    /// What a token must be for.
+    pub(super) scope: String,
+    /// For messages: what this is about.
+    pub(super) what: String,
+}
+
+impl Endpoint {
+    pub(super) fn new(transport: &Arc<Transport>, host: &str, path: &str, options: &Options) -> Self {
+        let local = loopback(host);
+        let scheme = if local || options.plain_http { "http" } else { "https" };
+        let server = if host == DOCKER_HUB { "registry-1.docker.io" } else { host };
+        let client = if local { &transport.local } else { &transport.remote };
+        Self {
+            host: host.to_owned(),
+            base: format!("{scheme}://{server}/v2/"),
+            prefix: if path.is_empty() { String::new() } else { format!("{path}/") },
+            client: client.clone(),
+            auth: Auth::new(host, options, client.clone(), scheme == "https"),
+            patience: options.patience,
+        }
+    }
+
+    /// A repository's name here.
+    pub(super) fn path_of(&self, repository: &str) -> String {
+        format!("{}{repository}", self.prefix)
+    }
+
+    /// What a token must be for to read a repository (distribution, "Token scope").
+    pub(super) fn scope(&self, repository: &str) -> String {
+        format!("repository:{}:pull", self.path_of(repository))
+    }
+
+    /// The address of something below `/v2/`.
+    pub(super) fn url(&self, path: &str) -> Result<Url, Error> {
+        let url = format!("{}{path}", self.base);
+        Url::parse(&url).map_err(|cause| Error::new(format!("{} has no address: {cause}", self.host)))
+    }
+
+    /// Asks, logs in if that is what is missing, and waits where the server wants it. The answer is one of success.
+    pub(super) async fn send(&self, ask: &Ask) -> Result<Response, Error> {
+        let mut renewed = false;
+        loop {
+            let login = self.auth.header(&ask.scope).await?;
+            let response = patience::send(&self.patience, || self.request(ask, login.as_deref())).await;
+            let response =
+                response.map_err(|cause| Error::new(format!("{}: {cause} ({})", self.host, ask.what)))?;
+            let status = response.status();
+            if status.is_success() {
+                return Ok(response);
+            }
+            if status == StatusCode::UNAUTHORIZED && !renewed {
+                renewed = true;
+                if self.auth.refused(response.headers(), &ask.scope, login.as_deref()).await {
+                    continue;
+                }
+            }
+            let asked = Asked { host: &self.host, what: &ask.what, login: login.is_some() };
+            return Err(refusal(asked, response).await);
+        }
+    }
+
+    fn request(&self, ask: &Ask, login: Option<&str>) -> reqwest::RequestBuilder {
+        let mut request = self.client.request(ask.method.clone(), ask.url.clone());
+        if let Some(accept) = ask.accept {
+            request = request.header(ACCEPT, accept);
+        }
+        if ask.from > 0 {
+            request = request.header(RANGE, format!("bytes={}-", ask.from));
+        }
+        match login {
+            Some(login) => request.header(AUTHORIZATION, login),
+            None => request,
+        }
+    }
+
+    /// An answer with a body that is read whole, of at most `limit` bytes; asked again if it breaks off.
+    pub(super) async fn fetch(&self, ask: &Ask, limit: u64) -> Result<(HeaderMap, Vec<u8>), Error> {
+        let mut tries = Tries::new(&self.patience);
+        loop {
+            let response = self.send(ask).await?;
+            let headers = response.headers().clone();
+            match body(response, limit).await {
+                Ok(Some(bytes)) => return Ok((headers, bytes)),
+                Ok(None) => {
+                    let limit = limit >> 20;
+                    return Err(Error::new(format!(
+                        "{} answers with more than {limit} MiB ({})",
+                        self.host, ask.what
+                    )));
+                }
+                Err(cause) if !tries.again(None).await => {
+                    return Err(Error::new(format!("{}: {cause} ({})", self.host, ask.what)));
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// A body of at most `limit` bytes; nothing if it has more.
+pub(super) async fn body(mut response: Response, limit: u64) -> Result<Option<Vec<u8>>, String> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| chain(&error))? {
+        if (bytes.len() + chunk.len()) as u64 > limit {
+            return Ok(None);
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(Some(bytes))
+}

@@ -1,0 +1,93 @@
+//! Connections, and the threads that wait for them.
+
+use std::future::Future;
+
+use reqwest::redirect;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::source::error::Error;
+use crate::source::options::Options;
+
+/// The clients of HTTP, and a runtime of their own: callers are ordinary threads, not tasks of a runtime.
+pub(super) struct Transport {
+    runtime: Option<Runtime>,
+    /// For other machines; by the proxies of the environment.
+    pub(super) remote: reqwest::Client,
+    /// For this machine: no proxy reaches it.
+    pub(super) local: reqwest::Client,
+}
+
+impl Transport {
+    pub(super) fn new(options: &Options) -> Result<Self, Error> {
+        // Fails only if the program has one already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let failed =
+            |cause: &dyn std::fmt::Display| Error::new(format!("cannot set up connections: {cause}"));
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.map_err(|cause| failed(&cause))?;
+        let remote = builder(options).build().map_err(|cause| failed(&chain(&cause)))?;
+        let local = builder(options).no_proxy().build().map_err(|cause| failed(&chain(&cause)))?;
+        Ok(Self { runtime: Some(runtime), remote, local })
+    }
+
+    /// Waits for it. Not to be called from within a runtime.
+    pub(super) fn run<T>(&self, task: impl Future<Output = T>) -> T {
+        self.runtime().block_on(task)
+    }
+
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.runtime().spawn(task);
+    }
+
+    #[expect(clippy::expect_used, reason = "it is taken only when this is dropped")]
+    fn runtime(&self) -> &Runtime {
+        self.runtime.as_ref().expect("the runtime")
+    }
+}
+
+impl Drop for Transport {
+    fn drop(&mut self) {
+        // Whoever drops the last one may itself be within a runtime, where waiting isn't allowed.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn builder(options: &Options) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("plinth/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(options.patience.connect)
+        .read_timeout(options.patience.stall)
+        // It would tell the storage behind a registry where the request came from.
+        .referer(false)
+        .redirect(redirect::Policy::custom(|attempt| {
+            // reqwest leaves credentials away when host, port or scheme change.
+            let secure = attempt.previous().first().is_some_and(|url| url.scheme() == "https");
+            if attempt.previous().len() > 10 {
+                attempt.error("it redirects more than 10 times")
+            } else if secure && attempt.url().scheme() != "https" {
+                attempt.error("it redirects from https to http")
+            } else {
+                attempt.follow()
+            }
+        }))
+}
+
+/// An error with its causes and without its address.
+pub(super) fn chain(error: &reqwest::Error) -> String {
+    use std::error::Error as _;
+    // The outermost says little more than the address; the innermost says why.
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    if error.is_timeout() {
+        return "no answer in time".into();
+    }
+    let text = match error.source() {
+        Some(_) => innermost.to_string(),
+        None => "the request failed".into(),
+    };
+    crate::source::error::quoted(&text)
+}

@@ -1,0 +1,101 @@
+//! The blobs of everything that was found.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use super::Blobs;
+use super::contents::Contents;
+use super::error::Error;
+use crate::digest::Digest;
+use crate::image::{Blob, Found};
+
+/// How many places are remembered of a blob. A base image may be in thousands of repositories.
+const PLACES: usize = 4;
+
+/// Where each blob is to be had.
+#[derive(Default)]
+pub struct Sources {
+    contents: Vec<Arc<dyn Contents>>,
+    places: HashMap<Digest, Vec<u32>>,
+}
+
+impl Sources {
+    /// Remembers whose blobs these are.
+    pub(crate) fn add(&mut self, contents: Arc<dyn Contents>, found: &Found) {
+        let Ok(place) = u32::try_from(self.contents.len()) else { return };
+        self.contents.push(contents);
+        let images = found.images.iter().flat_map(|image| {
+            let layers = image.layers.iter().map(|layer| &layer.blob);
+            layers.chain([&image.manifest, &image.config])
+        });
+        let caches = found.caches.iter().flat_map(|cache| {
+            let layers = cache.layers.iter().map(|layer| &layer.blob);
+            layers.chain(&cache.own)
+        });
+        let others = found.others.iter().flat_map(|other| &other.blobs);
+        for blob in images.chain(caches).chain(others) {
+            let places = self.places.entry(blob.digest).or_default();
+            if places.len() < PLACES && places.last() != Some(&place) {
+                places.push(place);
+            }
+        }
+    }
+}
+
+impl Blobs for Sources {
+    /// As [`Blobs::open`]; where one source fails, before or while it is read, the next one that has it goes on from
+    /// there.
+    fn open(&self, blob: &Blob) -> io::Result<Box<dyn Read + Send>> {
+        let places = self.places.get(&blob.digest).map(Vec::as_slice).unwrap_or_default();
+        let left = places.iter().filter_map(|place| self.contents.get(*place as usize)).cloned().collect();
+        let mut reader = Failover { blob: blob.clone(), left, offset: 0, now: None };
+        let unknown = || Error::missing(format!("no source has {}", blob.digest)).into();
+        reader.next(Err(unknown()))?;
+        Ok(Box::new(reader))
+    }
+}
+
+struct Failover {
+    blob: Blob,
+    /// Whom to turn to next, from the first on.
+    left: std::collections::VecDeque<Arc<dyn Contents>>,
+    offset: u64,
+    now: Option<Box<dyn Read + Send>>,
+}
+
+impl Failover {
+    /// Turns to the next one that has it. The failure of the last one is what is told.
+    fn next(&mut self, failed: io::Result<()>) -> io::Result<()> {
+        let mut failed = failed;
+        while let Some(contents) = self.left.pop_front() {
+            match contents.open(&self.blob, self.offset) {
+                Ok(reader) => {
+                    self.now = Some(reader);
+                    return Ok(());
+                }
+                Err(cause) => failed = Err(cause),
+            }
+        }
+        self.now = None;
+        failed
+    }
+}
+
+impl Read for Failover {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let Some(now) = &mut self.now else {
+                return Err(io::Error::other(format!("{} can't be read any further", self.blob.digest)));
+            };
+            match now.read(buffer) {
+                Ok(n) => {
+                    self.offset += n as u64;
+                    return Ok(n);
+                }
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+                Err(cause) => self.next(Err(cause))?,
+            }
+        }
+    }
+}
