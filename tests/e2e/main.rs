@@ -15,6 +15,7 @@
 
 mod activated;
 mod addresses;
+mod analyze;
 mod apt;
 mod bad_input;
 mod bake;

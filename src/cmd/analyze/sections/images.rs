@@ -10,7 +10,7 @@ pub(super) fn images(told: Told<'_>, detail: Detail, top: usize) -> Section {
     let (mut hidden, mut left) = (0, 0);
     for (image, waste) in found.images.iter().zip(&analysis.waste) {
         let stored = image.layers.iter().map(|layer| layer.blob.size).sum();
-        let mut row = vec![shortened(&image.name, 48), bytes(stored), image.layers.len().to_string()];
+        let mut row = vec![shortened(&image.name, 40), bytes(stored), image.layers.len().to_string()];
         let wasted = match waste {
             Some(waste) => {
                 row.extend([bytes(waste.hidden()), bytes(waste.left_behind()), percent(waste.efficiency)]);
