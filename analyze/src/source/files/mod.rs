@@ -75,4 +75,3 @@ fn open(path: &Path) -> Result<Tree, Error> {
     }
     tar_index::TarIndex::read(path).map(Tree::Archive)
 }
-

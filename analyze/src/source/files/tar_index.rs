@@ -70,7 +70,10 @@ impl TarIndex {
                 Some(Place::File(part)) => return Ok(*part),
                 Some(Place::Link(target)) => at = target,
                 None => {
-                    return Err(io::Error::new(io::ErrorKind::NotFound, format!("{at} isn't in the archive")));
+                    return Err(io::Error::new(
+                        io::ErrorKind::NotFound,
+                        format!("{at} isn't in the archive"),
+                    ));
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! One server that speaks the protocol of registries.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, RANGE};
 use reqwest::{Client, Method, Response, StatusCode, Url};
@@ -24,6 +25,10 @@ pub(super) struct Endpoint {
     client: Client,
     auth: Auth,
     pub(super) patience: Patience,
+    /// Whether it ever answered.
+    answered: AtomicBool,
+    /// Whether it was tried often enough without an answer.
+    given_up: AtomicBool,
 }
 
 /// What is asked of a server.
@@ -52,7 +57,15 @@ impl Endpoint {
             client: client.clone(),
             auth: Auth::new(host, options, client.clone(), scheme == "https"),
             patience: options.patience,
+            answered: AtomicBool::new(false),
+            given_up: AtomicBool::new(false),
         }
+    }
+
+    /// A server that isn't there is waited for once, not once for every image that is named.
+    fn patience(&self) -> Patience {
+        let gone = self.given_up.load(Ordering::Relaxed) && !self.answered.load(Ordering::Relaxed);
+        Patience { tries: if gone { 1 } else { self.patience.tries }, ..self.patience }
     }
 
     /// A repository's name here.
@@ -76,7 +89,9 @@ impl Endpoint {
         let mut renewed = false;
         loop {
             let login = self.auth.header(&ask.scope).await?;
-            let response = patience::send(&self.patience, || self.request(ask, login.as_deref())).await;
+            let response = patience::send(&self.patience(), || self.request(ask, login.as_deref())).await;
+            let seen = if response.is_ok() { &self.answered } else { &self.given_up };
+            seen.store(true, Ordering::Relaxed);
             let response =
                 response.map_err(|cause| Error::new(format!("{}: {cause} ({})", self.host, ask.what)))?;
             let status = response.status();
