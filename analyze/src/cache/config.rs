@@ -14,9 +14,9 @@ use std::collections::{HashMap, HashSet};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{CacheLayer, Record};
+use super::{CACHE_CONFIG, CacheLayer, Record};
 use crate::digest::Digest;
-use crate::source::{Config, Descriptor, Layers, Unreadable};
+use crate::source::{Config, Descriptor, Layers, Manifest, Unreadable};
 
 /// The layers and records of a cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -139,6 +139,24 @@ pub fn inline_cache(config: &Config, manifest: &Layers) -> Result<Option<Chains>
     });
     let places: Vec<_> = (0..count).map(Some).collect();
     Ok(Some(Chains { layers: layers.collect(), records: records(raw, &places)?, absent: 0 }))
+}
+
+/// The cache that a manifest or an index and the config that belongs to it make up; nothing if it is none.
+///
+/// # Errors
+/// As for [`manifest_cache`] and [`inline_cache`]; or the manifest or the config of the image can't be read.
+pub fn of_bytes(manifest: &[u8], config: &[u8]) -> Result<Option<Chains>, Unreadable> {
+    match Manifest::parse(manifest)? {
+        Manifest::Index(mut children) => {
+            let all = children.len();
+            children.retain(|child| child.media_type != CACHE_CONFIG);
+            let is_cache = children.len() < all;
+            is_cache.then(|| manifest_cache(config, &children)).transpose()
+        }
+        Manifest::Layers(layers) if layers.is_cache() => manifest_cache(config, &layers.layers).map(Some),
+        Manifest::Layers(layers) => inline_cache(&Config::parse(config)?, &layers),
+        Manifest::Unknown { .. } => Ok(None),
+    }
 }
 
 fn unreadable(cause: &serde_json::Error) -> Unreadable {

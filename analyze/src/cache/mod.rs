@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::digest::Digest;
 use crate::image::Blob;
 
-pub use config::{Chains, inline_cache, manifest_cache};
+pub use config::{Chains, inline_cache, manifest_cache, of_bytes};
 
 /// The media type of the config of a cache that has a manifest of its own.
 pub const CACHE_CONFIG: &str = "application/vnd.buildkit.cacheconfig.v0";

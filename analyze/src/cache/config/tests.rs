@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::source::Manifest;
 
 macro_rules! fixture {
     ($name:literal) => {
@@ -150,6 +149,15 @@ fn a_long_chain_takes_no_stack() {
         (0..100_000i64).map(|n| format!(r#"{{"blob":"{}","parent":{}}}"#, id(1), n - 1)).collect();
     let text = format!(r#"{{"layers":[{}]}}"#, layers.join(","));
     assert_eq!(manifest_cache(text.as_bytes(), &descriptors(&[1])).unwrap().layers.len(), 100_000);
+}
+
+#[test]
+fn from_the_bytes_of_both() {
+    let count = |manifest: &[u8], config: &[u8]| of_bytes(manifest, config).unwrap().unwrap().records.len();
+    assert_eq!(count(fixture!("cache-index.json"), fixture!("cache-index-config.json")), 7);
+    assert_eq!(count(fixture!("cache-manifest.json"), fixture!("cache-manifest-config.json")), 6);
+    assert_eq!(count(fixture!("inline-manifest.json"), fixture!("inline-config.json")), 11);
+    assert_eq!(of_bytes(br#"{"manifests":[]}"#, b""), Ok(None));
 }
 
 proptest::proptest! {

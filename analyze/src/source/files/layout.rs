@@ -80,15 +80,6 @@ pub(crate) fn read(
     Ok((found, layout))
 }
 
-/// The names of an entry, the fullest first. Docker's own images are called without their registry, too.
-fn all_names(entry: &Descriptor) -> impl Iterator<Item = &str> {
-    names(entry).flat_map(|name| {
-        let short = name.strip_prefix("docker.io/");
-        let official = name.strip_prefix("docker.io/library/");
-        [Some(name.as_str()), short, official].into_iter().flatten()
-    })
-}
-
 /// The names of an entry, the fullest first.
 fn names(entry: &Descriptor) -> impl Iterator<Item = &String> {
     let annotations: &BTreeMap<_, _> = &entry.annotations;
@@ -97,7 +88,7 @@ fn names(entry: &Descriptor) -> impl Iterator<Item = &String> {
 
 fn chosen(place: &FilePlace, entry: &Descriptor) -> bool {
     let digest = place.digest.is_none_or(|digest| entry.digest == digest);
-    digest && place.name.as_ref().is_none_or(|pattern| all_names(entry).any(|name| pattern.matches(name)))
+    digest && place.name.as_ref().is_none_or(|pattern| names(entry).any(|name| pattern.is_image(name)))
 }
 
 fn nothing(place: &FilePlace, entries: &[Descriptor]) -> Error {
