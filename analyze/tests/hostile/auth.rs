@@ -121,7 +121,10 @@ fn without_credentials() {
         let (found, _) = look(&options(), &[&format!("{host}/team/app:1")]);
         let problem = problem(&found);
         assert!(problem.contains(&format!("{host} asks for credentials for ")), "{problem}");
-        assert!(problem.ends_with(&format!("log in with `docker login {host}`")), "{problem}");
+        assert!(
+            problem.ends_with(&format!("if the name is right, log in with `docker login {host}`")),
+            "{problem}"
+        );
     }
 }
 

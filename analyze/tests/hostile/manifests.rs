@@ -157,3 +157,82 @@ fn one_platform_of_an_index() {
     let (found, _) = look(&options, &[&spec]);
     assert!(problem(&found).ends_with("it has no image for linux/s390x, but for linux/amd64, linux/arm64"));
 }
+
+#[test]
+fn layers_that_the_registry_doesnt_store() {
+    let foreign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+    let layer = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+    let config = serde_json::json!({
+        "os": "windows", "architecture": "amd64",
+        "rootfs": {"diff_ids": [digest(b"base diff"), digest(b"own diff")]},
+        "history": [{"created_by": "Apply"}, {"created_by": "ENV", "empty_layer": true}, {"created_by": "COPY"}],
+    });
+    let config = config.to_string().into_bytes();
+    let mut base = descriptor(foreign, b"base");
+    base["urls"] = serde_json::json!(["https://example.com/base"]);
+    let manifest = serde_json::json!({
+        "config": descriptor("application/vnd.docker.container.image.v1+json", &config),
+        "layers": [base, descriptor(layer, b"own")],
+    });
+    let mut store = Store::default();
+    store.blobs.insert(digest(&config), config);
+    store.tag("1", MANIFEST, manifest.to_string().into_bytes());
+    let server = serve(store);
+    let (found, _) = look(&options(), &[&format!("{}/team/app:1", server.host)]);
+    assert_eq!(found.problems, []);
+    let [own] = &found.images[0].layers[..] else { panic!("{:?}", found.images) };
+    assert_eq!(own.blob.digest.to_string(), digest(b"own"));
+    assert_eq!(own.diff_id.unwrap().to_string(), digest(b"own diff"));
+    assert_eq!(own.created_by.as_deref(), Some("COPY"));
+}
+
+#[test]
+fn what_is_no_image() {
+    let mut store = Store::default();
+    let image_config = "application/vnd.oci.image.config.v1+json";
+    let empty = descriptor("application/vnd.oci.empty.v1+json", b"{}");
+    let blob = |media_type: &str| descriptor(media_type, b"blob");
+    for (tag, manifest) in [
+        (
+            "chart",
+            serde_json::json!({"config": descriptor("application/vnd.cncf.helm.config.v1+json", b"{}"),
+            "layers": [blob("application/vnd.cncf.helm.chart.content.v1.tar+gzip")]}),
+        ),
+        (
+            "sbom",
+            serde_json::json!({"artifactType": "application/spdx+json", "config": empty, "layers": [empty, blob("x/y")]}),
+        ),
+        (
+            "signature",
+            serde_json::json!({"config": descriptor(image_config, b"{}"),
+            "layers": [blob("application/vnd.dev.cosign.simplesigning.v1+json")]}),
+        ),
+        ("strange", serde_json::json!({"mediaType": "application/x-strange", "blobs": [blob("x/y")]})),
+    ] {
+        store.tag(tag, "application/json", manifest.to_string().into_bytes());
+    }
+    let server = serve(store);
+    let (found, _) = look(&options(), &[&format!("{}/team/app", server.host)]);
+    assert_eq!((found.images.len(), found.problems.len()), (0, 0), "{:?}", found.problems);
+    let kinds: Vec<_> = found.others.iter().map(|other| (other.kind.as_str(), other.blobs.len())).collect();
+    let expected = [
+        ("application/vnd.cncf.helm.config.v1+json", 3),
+        ("application/spdx+json", 3),
+        ("application/vnd.dev.cosign.simplesigning.v1+json", 3),
+        ("application/x-strange", 2),
+    ];
+    assert_eq!(kinds, expected);
+    assert_eq!(server.asked("GET", "/blobs/"), 0, "nothing of it is read");
+}
+
+#[test]
+fn a_config_of_another_size_than_the_manifest_says() {
+    let mut store = Store::new();
+    let (_, manifest) = store.manifests["1"].clone();
+    let mut manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    manifest["config"]["size"] = 5_000_000_000u64.into();
+    store.tag("1", MANIFEST, manifest.to_string().into_bytes());
+    let server = serve(store);
+    let (found, _) = look(&options(), &[&format!("{}/team/app:1", server.host)]);
+    assert!(problem(&found).ends_with("its descriptor says 5000000000"));
+}

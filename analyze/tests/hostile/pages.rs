@@ -89,3 +89,17 @@ fn no_catalog() {
         "{problem}"
     );
 }
+
+#[test]
+fn repositories_that_have_nothing_left() {
+    let store = Store::new();
+    let server = Server::start(move |request| match request.path.as_str() {
+        "/v2/_catalog?n=1000" => Reply::ok(r#"{"repositories":["gone","team/app"]}"#),
+        "/v2/gone/tags/list?n=1000" => Reply::new(404, ""),
+        _ => store.answer(request),
+    });
+    let (found, _) = look(&options(), &[&format!("{}/**", server.host)]);
+    assert_eq!((found.images.len(), found.problems.len()), (1, 0));
+    let (found, _) = look(&options(), &[&format!("{}/gone", server.host)]);
+    assert!(problem(&found).ends_with("has no repository gone"));
+}

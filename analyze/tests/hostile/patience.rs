@@ -67,3 +67,15 @@ fn nobody_is_there() {
     assert!(problem.starts_with("127.0.0.1:1/team/app:1: 127.0.0.1:1: "), "{problem}");
     assert!(problem.to_lowercase().contains("connection refused"), "{problem}");
 }
+
+#[test]
+fn one_that_isnt_there_is_waited_for_once() {
+    let mut options = options();
+    options.patience.pause = Duration::from_millis(50);
+    options.parallel = 1;
+    let specs: Vec<_> = (0..100).map(|n| format!("127.0.0.1:1/team/app:{n}")).collect();
+    let started = Instant::now();
+    let (found, _) = look(&options, &specs.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(found.problems.len(), 100);
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}

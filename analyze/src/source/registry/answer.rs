@@ -11,7 +11,7 @@ use crate::source::spec::DOCKER_HUB;
 pub(super) struct Asked<'a> {
     pub(super) host: &'a str,
     pub(super) what: &'a str,
-    /// Whether it was asked with credentials or a token.
+    /// Whether it was asked with somebody's credentials, or a token for them.
     pub(super) login: bool,
 }
 
@@ -69,7 +69,9 @@ pub(super) fn unauthorized(asked: &Asked<'_>) -> Error {
              {login_with}"
         ));
     }
-    Error::new(format!("{host} asks for credentials for {what}; log in with {login_with}"))
+    Error::new(format!(
+        "{host} asks for credentials for {what}; if the name is right, log in with {login_with}"
+    ))
 }
 
 pub(super) fn docker_login(host: &str) -> String {

@@ -126,6 +126,11 @@ impl Auth {
         !basic_again
     }
 
+    /// Whether credentials have been found.
+    pub(super) fn is_user(&self) -> bool {
+        matches!(self.login.get(), Some(Ok(login)) if login.is_some())
+    }
+
     fn slot(&self, scope: &str) -> Arc<tokio::sync::Mutex<Slot>> {
         Arc::clone(locked(&self.tokens).entry(scope.to_owned()).or_default())
     }

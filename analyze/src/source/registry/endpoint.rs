@@ -47,7 +47,8 @@ pub(super) struct Ask {
 impl Endpoint {
     pub(super) fn new(transport: &Arc<Transport>, host: &str, path: &str, options: &Options) -> Self {
         let local = loopback(host);
-        let scheme = if local || options.plain_http { "http" } else { "https" };
+        // Docker's own registry has nothing but TLS.
+        let scheme = if local || options.plain_http && host != DOCKER_HUB { "http" } else { "https" };
         let server = if host == DOCKER_HUB { "registry-1.docker.io" } else { host };
         let client = if local { &transport.local } else { &transport.remote };
         Self {
@@ -104,7 +105,7 @@ impl Endpoint {
                     continue;
                 }
             }
-            let asked = Asked { host: &self.host, what: &ask.what, login: login.is_some() };
+            let asked = Asked { host: &self.host, what: &ask.what, login: self.auth.is_user() };
             return Err(refusal(asked, response).await);
         }
     }
@@ -129,7 +130,10 @@ impl Endpoint {
         loop {
             let response = self.send(ask).await?;
             let headers = response.headers().clone();
-            match body(response, limit).await {
+            // A server that sends byte after byte could go on for days.
+            let longest = self.patience.stall.saturating_mul(10);
+            let whole = tokio::time::timeout(longest, body(response, limit)).await;
+            match whole.unwrap_or_else(|_| Err("the answer takes too long".into())) {
                 Ok(Some(bytes)) => return Ok((headers, bytes)),
                 Ok(None) => {
                     let limit = limit >> 20;
