@@ -1,6 +1,6 @@
 //! Against a real BuildKit and a real registry: what `buildctl` exports is found, and every byte of it can be read.
 //!
-//! Runs where BUILDKIT_HOST and PLINTH_REGISTRY are set (`hack/buildkit`); elsewhere there is nothing to run against.
+//! Runs where BUILDKIT_HOST and PLINTH_REGISTRY are set (`hack/up`); elsewhere there is nothing to run against.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;

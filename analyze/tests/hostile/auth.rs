@@ -150,7 +150,7 @@ fn a_place_for_tokens_that_isnt_safe() {
 }
 
 /// A credential helper that runs `script`, and a registry that wants `u` and `p`.
-fn with_helper(script: &str) -> String {
+fn with_helper(script: &str, everywhere: bool) -> String {
     use std::os::unix::fs::PermissionsExt as _;
     let right = basic("u", "p");
     let store = Store::new();
@@ -162,7 +162,10 @@ fn with_helper(script: &str) -> String {
     let file = dir.path().join("docker-credential-test");
     std::fs::write(&file, format!("#!/bin/sh\nserver=$(cat)\n{script}\n")).unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let document = format!(r#"{{"credHelpers":{{"{}":"test"}}}}"#, server.host);
+    let document = match everywhere {
+        true => r#"{"credsStore":"test"}"#.to_owned(),
+        false => format!(r#"{{"credHelpers":{{"{}":"test"}},"credsStore":"none"}}"#, server.host),
+    };
     let credentials = Credentials::of_document(document).with_helpers_in(dir.path());
     let options = Options { credentials, ..options() };
     let (found, _) = look(&options, &[&format!("{}/team/app:1", server.host)]);
@@ -174,16 +177,15 @@ fn with_helper(script: &str) -> String {
 
 #[test]
 fn credential_helpers() {
-    assert_eq!(
-        with_helper(r#"echo "{\"ServerURL\":\"$server\",\"Username\":\"u\",\"Secret\":\"p\"}""#),
-        "read"
-    );
-    let problem = with_helper("echo 'the keychain is locked'; exit 3");
+    let good = r#"echo "{\"ServerURL\":\"$server\",\"Username\":\"u\",\"Secret\":\"p\"}""#;
+    assert_eq!(with_helper(good, false), "read");
+    assert_eq!(with_helper(good, true), "read");
+    let problem = with_helper("echo 'the keychain is locked'; exit 3", false);
     let expected = "`docker-credential-test get` for HOST fails with exit status: 3: the keychain is locked; check that it works";
     assert!(problem.contains(expected), "{problem}");
-    let problem = with_helper("echo 'credentials not found in native keychain'; exit 1");
+    let problem = with_helper("echo 'credentials not found in native keychain'; exit 1", false);
     assert!(problem.contains("asks for credentials"), "{problem}");
-    let problem = with_helper("echo hunter2");
+    let problem = with_helper("echo hunter2", false);
     assert!(problem.contains("answers with something else than credentials"), "{problem}");
     assert!(!problem.contains("hunter2"), "{problem}");
 }

@@ -90,7 +90,7 @@ pub(crate) fn read(
         let mut known: Vec<_> =
             entries.iter().flat_map(|one| one.repo_tags.clone().unwrap_or_default()).collect();
         known.truncate(10);
-        return Err(Error::new(format!("`{shown}` has no `{name}`; it has {}", known.join(", "))));
+        return Err(Error::new(format!("`{shown}` has no `{name}`; it has {}", quoted(&known.join(", ")))));
     }
     let Reader { paths, found, .. } = reader;
     Ok((found, Arc::new(DockerArchive { tree, paths })))

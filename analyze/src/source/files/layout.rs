@@ -8,7 +8,7 @@ use super::tree::Tree;
 use crate::image::{Blob, Found};
 use crate::problem::Problem;
 use crate::source::contents::Contents;
-use crate::source::error::Error;
+use crate::source::error::{Error, quoted};
 use crate::source::manifest::{Descriptor, Manifest};
 use crate::source::memo::Memo;
 use crate::source::options::Options;
@@ -62,7 +62,7 @@ pub(crate) fn read(
     let mut found = Found::default();
     for entry in chosen {
         let inside = match names(entry).next() {
-            Some(name) => format!(":{name}"),
+            Some(name) => format!(":{}", quoted(name)),
             None if single => String::new(),
             None => format!("@{}", entry.digest),
         };
@@ -92,7 +92,8 @@ fn chosen(place: &FilePlace, entry: &Descriptor) -> bool {
 }
 
 fn nothing(place: &FilePlace, entries: &[Descriptor]) -> Error {
-    let mut known: Vec<_> = entries.iter().filter_map(|entry| names(entry).next().cloned()).collect();
+    let mut known: Vec<_> =
+        entries.iter().filter_map(|entry| names(entry).next().map(|name| quoted(name))).collect();
     known.sort();
     known.dedup();
     known.truncate(10);
