@@ -67,7 +67,8 @@ pub struct Other {
     pub name: String,
     /// As for [`Image::place`].
     pub place: String,
-    /// `artifactType`, or the config's media type; `index` for an index.
+    /// `artifactType`, or the config's media type, or that of the layers if the config is an image's;
+    /// `attestation-manifest` where an index says so; `index` for an index.
     pub kind: String,
     /// The manifest itself and every blob that it refers to.
     pub blobs: Vec<Blob>,

@@ -9,12 +9,14 @@
 //!
 //! An inline cache is the list of records alone: its layers are those of the image, each on top of the one before.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{CacheLayer, Record};
+use super::{CACHE_CONFIG, CacheLayer, Record};
 use crate::digest::Digest;
-use crate::source::{Config, Descriptor, Layers, Unreadable};
+use crate::source::{Config, Descriptor, Layers, Manifest, Unreadable};
 
 /// The layers and records of a cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,7 +75,7 @@ struct RawInput {
 pub fn manifest_cache(bytes: &[u8], descriptors: &[Descriptor]) -> Result<Chains, Unreadable> {
     let config: RawConfig = serde_json::from_slice(bytes).map_err(|cause| unreadable(&cause))?;
     let raw = config.layers.unwrap_or_default();
-    let mut known = std::collections::HashMap::new();
+    let mut known = HashMap::new();
     for descriptor in descriptors {
         known.entry(descriptor.digest).or_insert(descriptor);
     }
@@ -85,17 +87,24 @@ pub fn manifest_cache(bytes: &[u8], descriptors: &[Descriptor]) -> Result<Chains
         places.push(descriptor.map(|_| layers.len()));
         layers.extend(descriptor.map(|descriptor| cache_layer(descriptor)));
     }
+    let mut parents = Vec::with_capacity(raw.len());
     for (at, layer) in raw.iter().enumerate() {
         let parent = if layer.parent == -1 { None } else { Some(place(layer.parent, raw.len(), "layer")?) };
         if let Some(to) = places[at] {
             layers[to].parent = parent.and_then(|parent| places[parent]);
         }
+        parents.push(parent);
     }
-    acyclic(layers.len(), "layer", |at| layers[at].parent.into_iter().collect())?;
+    acyclic(raw.len(), "layer", |at| parents[at].into_iter().collect())?;
     let absent = places.iter().filter(|place| place.is_none()).count();
-    let records = records(config.records.unwrap_or_default(), &places)?;
+    let mut records = records(config.records.unwrap_or_default(), &places)?;
+    if absent > 0 {
+        // BuildKit takes no result that it can't put together.
+        let broken = broken(&places, &parents);
+        records.iter_mut().for_each(|record| record.results.retain(|top| !broken.contains(top)));
+    }
     // What the manifest has beside those is stored too.
-    let used: std::collections::HashSet<_> = raw.iter().map(|layer| layer.blob).collect();
+    let used: HashSet<_> = raw.iter().map(|layer| layer.blob).collect();
     layers.extend(descriptors.iter().filter(|one| !used.contains(&one.digest)).map(cache_layer));
     Ok(Chains { layers, records, absent })
 }
@@ -132,6 +141,24 @@ pub fn inline_cache(config: &Config, manifest: &Layers) -> Result<Option<Chains>
     Ok(Some(Chains { layers: layers.collect(), records: records(raw, &places)?, absent: 0 }))
 }
 
+/// The cache that a manifest or an index and the config that belongs to it make up; nothing if it is none.
+///
+/// # Errors
+/// As for [`manifest_cache`] and [`inline_cache`]; or the manifest or the config of the image can't be read.
+pub fn of_bytes(manifest: &[u8], config: &[u8]) -> Result<Option<Chains>, Unreadable> {
+    match Manifest::parse(manifest)? {
+        Manifest::Index(mut children) => {
+            let all = children.len();
+            children.retain(|child| child.media_type != CACHE_CONFIG);
+            let is_cache = children.len() < all;
+            is_cache.then(|| manifest_cache(config, &children)).transpose()
+        }
+        Manifest::Layers(layers) if layers.is_cache() => manifest_cache(config, &layers.layers).map(Some),
+        Manifest::Layers(layers) => inline_cache(&Config::parse(config)?, &layers),
+        Manifest::Unknown { .. } => Ok(None),
+    }
+}
+
 fn unreadable(cause: &serde_json::Error) -> Unreadable {
     Unreadable(format!("the cache config can't be read: {cause}"))
 }
@@ -150,11 +177,16 @@ fn records(raw: Vec<RawRecord>, places: &[Option<usize>]) -> Result<Vec<Record>,
     let count = raw.len();
     let mut records = Vec::with_capacity(count);
     for record in raw {
-        let tops = record.layers.unwrap_or_default().into_iter().map(|result| Some(result.layer));
-        let chains = record.chains.unwrap_or_default().into_iter().map(|chain| chain.layers.last().copied());
         let mut results = Vec::new();
-        for top in tops.chain(chains).flatten() {
-            results.extend(places[place(top, places.len(), "layer")?]);
+        for top in record.layers.unwrap_or_default() {
+            results.extend(places[place(top.layer, places.len(), "layer")?]);
+        }
+        let mut chains = Vec::new();
+        for chain in record.chains.unwrap_or_default() {
+            let layers = chain.layers.into_iter().map(|layer| place(layer, places.len(), "layer"));
+            let layers = layers.collect::<Result<Vec<_>, _>>()?;
+            // All of them, or it is no result.
+            chains.extend(layers.into_iter().map(|layer| places[layer]).collect::<Option<Vec<_>>>());
         }
         let mut inputs = Vec::new();
         for input in record.inputs.unwrap_or_default().into_iter().flatten().flatten() {
@@ -162,10 +194,32 @@ fn records(raw: Vec<RawRecord>, places: &[Option<usize>]) -> Result<Vec<Record>,
         }
         inputs.sort_unstable();
         inputs.dedup();
-        records.push(Record { digest: record.digest, results, inputs });
+        records.push(Record { digest: record.digest, results, chains, inputs });
     }
     acyclic(count, "record", |at| records[at].inputs.clone())?;
     Ok(records)
+}
+
+/// The layers with one below them that isn't there. The parents don't go in circles.
+fn broken(places: &[Option<usize>], parents: &[Option<usize>]) -> HashSet<usize> {
+    let mut known = vec![None; places.len()];
+    for start in 0..places.len() {
+        let mut way = Vec::new();
+        let mut at = Some(start);
+        let whole = loop {
+            match at {
+                None => break true,
+                Some(here) => match known[here] {
+                    Some(whole) => break whole,
+                    None if places[here].is_none() => break false,
+                    None => way.push(here),
+                },
+            }
+            at = at.and_then(|here| parents[here]);
+        };
+        way.into_iter().for_each(|here| known[here] = Some(whole));
+    }
+    (0..places.len()).filter(|at| known[*at] == Some(false)).filter_map(|at| places[at]).collect()
 }
 
 /// Whoever walks along these would not come to an end otherwise.
@@ -197,3 +251,6 @@ fn acyclic(count: usize, what: &str, next: impl Fn(usize) -> Vec<usize>) -> Resu
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::digest::Digest;
 use crate::image::Blob;
 
-pub use config::{Chains, inline_cache, manifest_cache};
+pub use config::{Chains, inline_cache, manifest_cache, of_bytes};
 
 /// The media type of the config of a cache that has a manifest of its own.
 pub const CACHE_CONFIG: &str = "application/vnd.buildkit.cacheconfig.v0";
@@ -56,9 +56,12 @@ pub struct CacheLayer {
 pub struct Record {
     /// The cache key.
     pub digest: Digest,
-    /// The topmost layer of each of its results, by its place in [`Cache::layers`]; without those whose layers the cache
-    /// doesn't have.
+    /// The topmost layer of each of its results, by its place in [`Cache::layers`]: a result is that layer and those
+    /// below it, by [`CacheLayer::parent`]. Without results whose layers the cache doesn't have.
     pub results: Vec<usize>,
+    /// Results that are just these layers, from the lowest up, and not what is below them: of `COPY --link` and other
+    /// merges in inline caches.
+    pub chains: Vec<Vec<usize>>,
     /// The records that it needs as inputs, by their place in [`Cache::records`].
     pub inputs: Vec<usize>,
 }

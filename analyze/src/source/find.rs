@@ -157,6 +157,8 @@ impl Wanted<'_> {
                 None => format!("{}/{name}", place.host),
             };
             match listed.get_or_insert_with(|| self.registry.tags(name)) {
+                // Catalogs go on listing repositories that have nothing left.
+                Err(error) if error.is_missing() && place.repository.exact().is_none() => {}
                 Err(error) => problems.push(Problem::new(what, error)),
                 Ok(tags) => {
                     let all = tags.len();

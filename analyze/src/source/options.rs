@@ -17,7 +17,8 @@ pub struct Options {
     pub plain_http: bool,
     /// Where names and passwords come from.
     pub credentials: Credentials,
-    /// How many names are asked about at once.
+    /// How many requests for manifests, configs and lists are under way at once. Of blobs as many are as the caller has
+    /// open.
     pub parallel: usize,
     /// How long is waited, and how often something is tried again.
     pub patience: Patience,
@@ -66,7 +67,7 @@ impl Default for Options {
 /// A registry that has what another one has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mirror {
-    /// The registry that it stands for: `docker.io`.
+    /// The registry that it stands for, as sources name it: `docker.io`.
     pub of: String,
     /// `HOST[:PORT]` of the mirror.
     pub host: String,
@@ -93,7 +94,7 @@ impl std::str::FromStr for Mirror {
         }
         super::spec::check_host(of)?;
         super::spec::check_host(host)?;
-        Ok(Self { of: of.to_owned(), host: host.to_owned(), path: path.to_owned() })
+        Ok(Self { of: super::spec::canonical(of).to_owned(), host: host.to_owned(), path: path.to_owned() })
     }
 }
 

@@ -28,6 +28,12 @@ impl Pattern {
         }
     }
 
+    /// Whether it is the name of an image, which may be written without docker.io.
+    pub(crate) fn is_image(&self, name: &str) -> bool {
+        let short = [name.strip_prefix("docker.io/"), name.strip_prefix("docker.io/library/")];
+        self.matches(name) || short.into_iter().flatten().any(|name| self.matches(name))
+    }
+
     /// The name, if it is one.
     pub(crate) fn exact(&self) -> Option<&str> {
         match self {

@@ -28,6 +28,13 @@ impl Platform {
             && (wanted.variant.is_none() || self.variant == wanted.variant)
     }
 
+    /// As somebody else wrote it, fit for a message.
+    pub(crate) fn quoted(self) -> Self {
+        let quoted = |text: String| super::error::quoted(&text);
+        let Self { os, architecture, variant } = self;
+        Self { os: quoted(os), architecture: quoted(architecture), variant: variant.map(quoted) }
+    }
+
     /// Whether it says anything: attestations are of the platform `unknown/unknown`.
     pub(crate) fn is_known(&self) -> bool {
         !self.os.is_empty() && self.os != "unknown"

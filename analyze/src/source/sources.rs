@@ -51,7 +51,7 @@ impl Blobs for Sources {
         let left = places.iter().filter_map(|place| self.contents.get(*place as usize)).cloned().collect();
         let mut reader = Failover { blob: blob.clone(), left, offset: 0, now: None };
         let unknown = || Error::missing(format!("no source has {}", blob.digest)).into();
-        reader.next(Err(unknown()))?;
+        reader.next(unknown())?;
         Ok(Box::new(reader))
     }
 }
@@ -65,8 +65,9 @@ struct Failover {
 }
 
 impl Failover {
-    /// Turns to the next one that has it. The failure of the last one is what is told.
-    fn next(&mut self, failed: io::Result<()>) -> io::Result<()> {
+    /// Turns to the next one that has it. The first failure is what is told; that somebody doesn't have it only if nobody
+    /// has.
+    fn next(&mut self, failed: io::Error) -> io::Result<()> {
         let mut failed = failed;
         while let Some(contents) = self.left.pop_front() {
             match contents.open(&self.blob, self.offset) {
@@ -74,11 +75,12 @@ impl Failover {
                     self.now = Some(reader);
                     return Ok(());
                 }
-                Err(cause) => failed = Err(cause),
+                Err(cause) if failed.kind() == io::ErrorKind::NotFound => failed = cause,
+                Err(_) => {}
             }
         }
         self.now = None;
-        failed
+        Err(failed)
     }
 }
 
@@ -94,7 +96,7 @@ impl Read for Failover {
                     return Ok(n);
                 }
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-                Err(cause) => self.next(Err(cause))?,
+                Err(cause) => self.next(cause)?,
             }
         }
     }

@@ -18,7 +18,9 @@ mod registry;
 use std::fmt;
 
 pub(crate) use files::{FilePlace, Format};
-pub(crate) use registry::{DOCKER_HUB, RegistryPlace, check_host, is_repository, is_tag, loopback};
+pub(crate) use registry::{
+    DOCKER_HUB, RegistryPlace, canonical, check_host, is_repository, is_tag, loopback,
+};
 
 /// One source as the user named it.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::contents::Contents;
-use super::error::Error;
+use super::error::{Error, quoted};
 use super::manifest::{Config, Descriptor, Layers, Manifest};
 use super::memo::{Memo, ReadManifest};
 use super::options::Options;
@@ -63,6 +63,8 @@ impl<'a> Walk<'a> {
             self.found.images.is_empty() && self.found.caches.is_empty() && self.found.problems.is_empty();
         if let Some(wanted) = self.options.platform.as_ref().filter(|_| empty && !self.platforms.is_empty()) {
             self.platforms.sort();
+            self.platforms.dedup();
+            self.platforms.truncate(20);
             let reason = format!("it has no image for {wanted}, but for {}", self.platforms.join(", "));
             self.found.problems.push(Problem::new(&self.name, reason));
         }
@@ -101,18 +103,14 @@ impl<'a> Walk<'a> {
     }
 
     fn other<'b>(&mut self, kind: &str, read: &ReadManifest, blobs: impl Iterator<Item = &'b Descriptor>) {
-        let stored = blobs.filter(|one| !one.is_foreign()).map(Descriptor::blob);
+        let mut known = HashSet::from([read.blob.digest]);
         let mut all = vec![read.blob.clone()];
         // The empty config is often there twice.
-        stored.for_each(|blob| {
-            if !all.iter().any(|known| known.digest == blob.digest) {
-                all.push(blob);
-            }
-        });
+        all.extend(blobs.filter(|one| !one.is_foreign() && known.insert(one.digest)).map(Descriptor::blob));
         self.found.others.push(Other {
             name: self.name.clone(),
             place: String::new(),
-            kind: kind.to_owned(),
+            kind: quoted(kind),
             blobs: all,
         });
     }

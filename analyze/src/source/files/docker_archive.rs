@@ -52,6 +52,11 @@ pub(crate) fn read(
     tally: &Tally<'_>,
 ) -> Result<(Found, Arc<dyn Contents>), Error> {
     let shown = place.path.display();
+    if place.digest.is_some() {
+        return Err(Error::new(format!(
+            "`{shown}` is a docker-archive, which has no digests of images; use a name"
+        )));
+    }
     let bytes = tree.small("manifest.json")?;
     let entries: Vec<Entry> = serde_json::from_slice(&bytes)
         .map_err(|cause| Error::new(format!("manifest.json of `{shown}` can't be read: {cause}")))?;
@@ -68,7 +73,7 @@ pub(crate) fn read(
             names.push(None);
         }
         let wanted = |name: &Option<String>| match (&place.name, name) {
-            (Some(pattern), Some(name)) => pattern.matches(name),
+            (Some(pattern), Some(name)) => pattern.is_image(name),
             (Some(_), None) => false,
             (None, _) => true,
         };
@@ -85,7 +90,7 @@ pub(crate) fn read(
         let mut known: Vec<_> =
             entries.iter().flat_map(|one| one.repo_tags.clone().unwrap_or_default()).collect();
         known.truncate(10);
-        return Err(Error::new(format!("`{shown}` has no `{name}`; it has {}", known.join(", "))));
+        return Err(Error::new(format!("`{shown}` has no `{name}`; it has {}", quoted(&known.join(", ")))));
     }
     let Reader { paths, found, .. } = reader;
     Ok((found, Arc::new(DockerArchive { tree, paths })))

@@ -8,7 +8,7 @@ use super::tree::Tree;
 use crate::image::{Blob, Found};
 use crate::problem::Problem;
 use crate::source::contents::Contents;
-use crate::source::error::Error;
+use crate::source::error::{Error, quoted};
 use crate::source::manifest::{Descriptor, Manifest};
 use crate::source::memo::Memo;
 use crate::source::options::Options;
@@ -62,7 +62,7 @@ pub(crate) fn read(
     let mut found = Found::default();
     for entry in chosen {
         let inside = match names(entry).next() {
-            Some(name) => format!(":{name}"),
+            Some(name) => format!(":{}", quoted(name)),
             None if single => String::new(),
             None => format!("@{}", entry.digest),
         };
@@ -80,15 +80,6 @@ pub(crate) fn read(
     Ok((found, layout))
 }
 
-/// The names of an entry, the fullest first. Docker's own images are called without their registry, too.
-fn all_names(entry: &Descriptor) -> impl Iterator<Item = &str> {
-    names(entry).flat_map(|name| {
-        let short = name.strip_prefix("docker.io/");
-        let official = name.strip_prefix("docker.io/library/");
-        [Some(name.as_str()), short, official].into_iter().flatten()
-    })
-}
-
 /// The names of an entry, the fullest first.
 fn names(entry: &Descriptor) -> impl Iterator<Item = &String> {
     let annotations: &BTreeMap<_, _> = &entry.annotations;
@@ -97,11 +88,12 @@ fn names(entry: &Descriptor) -> impl Iterator<Item = &String> {
 
 fn chosen(place: &FilePlace, entry: &Descriptor) -> bool {
     let digest = place.digest.is_none_or(|digest| entry.digest == digest);
-    digest && place.name.as_ref().is_none_or(|pattern| all_names(entry).any(|name| pattern.matches(name)))
+    digest && place.name.as_ref().is_none_or(|pattern| names(entry).any(|name| pattern.is_image(name)))
 }
 
 fn nothing(place: &FilePlace, entries: &[Descriptor]) -> Error {
-    let mut known: Vec<_> = entries.iter().filter_map(|entry| names(entry).next().cloned()).collect();
+    let mut known: Vec<_> =
+        entries.iter().filter_map(|entry| names(entry).next().map(|name| quoted(name))).collect();
     known.sort();
     known.dedup();
     known.truncate(10);

@@ -67,10 +67,8 @@ impl Config {
         let made_one = raw.history.unwrap_or_default().into_iter().filter(|entry| !entry.empty_layer);
         let labels = raw.config.unwrap_or_default().labels.unwrap_or_default();
         Ok(Self {
-            platform: platform.map(|(os, architecture)| Platform {
-                os,
-                architecture,
-                variant: known(raw.variant),
+            platform: platform.map(|(os, architecture)| {
+                Platform { os, architecture, variant: known(raw.variant) }.quoted()
             }),
             diff_ids: raw.rootfs.unwrap_or_default().diff_ids.unwrap_or_default(),
             created_by: made_one.map(|entry| known(entry.created_by)).collect(),

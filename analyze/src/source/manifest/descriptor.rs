@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::Unreadable;
@@ -95,14 +96,14 @@ pub(super) fn parse(value: &Value, at: &str) -> Result<Descriptor, Unreadable> {
     let digest = quoted(digest).parse().map_err(|cause| Unreadable(format!("`{at}`: {cause}")))?;
     let size = value.get("size").and_then(Value::as_u64);
     let size = size.ok_or_else(|| Unreadable(format!("`{at}` has no size that is a number of bytes")))?;
-    let platform = value.get("platform").and_then(|platform| serde_json::from_value(platform.clone()).ok());
+    let platform = value.get("platform").and_then(|platform| Platform::deserialize(platform).ok());
     let annotations = value.get("annotations").and_then(Value::as_object);
     let annotations = annotations.into_iter().flatten();
     Ok(Descriptor {
         media_type: quoted(text("mediaType").unwrap_or_default()),
         digest,
         size,
-        platform,
+        platform: platform.map(Platform::quoted),
         annotations: annotations
             .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
             .collect(),

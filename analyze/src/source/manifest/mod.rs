@@ -13,6 +13,7 @@ pub use descriptor::Descriptor;
 
 use crate::cache::CACHE_CONFIG;
 use crate::digest::Digest;
+use crate::source::error::quoted;
 
 /// More than any manifest or config has: a registry must not be able to fill the memory. The specification asks that
 /// 4 MiB be accepted.
@@ -72,7 +73,7 @@ impl Manifest {
             let artifact_type =
                 value.get("artifactType").and_then(Value::as_str).filter(|kind| !kind.is_empty());
             return Ok(Self::Layers(Layers {
-                artifact_type: artifact_type.map(str::to_owned),
+                artifact_type: artifact_type.map(quoted),
                 config,
                 layers: list(&value, "layers")?,
             }));
@@ -89,7 +90,7 @@ impl Manifest {
         let artifact = value.get("artifactType").and_then(Value::as_str);
         let kind = artifact.unwrap_or(media_type);
         let kind = if kind.is_empty() { "unknown" } else { kind };
-        Ok(Self::Unknown { kind: crate::source::error::quoted(kind), blobs: list(&value, "blobs")? })
+        Ok(Self::Unknown { kind: quoted(kind), blobs: list(&value, "blobs")? })
     }
 }
 

@@ -11,7 +11,7 @@ use crate::source::spec::DOCKER_HUB;
 pub(super) struct Asked<'a> {
     pub(super) host: &'a str,
     pub(super) what: &'a str,
-    /// Whether it was asked with credentials or a token.
+    /// Whether it was asked with somebody's credentials, or a token for them.
     pub(super) login: bool,
 }
 
@@ -38,6 +38,14 @@ pub(super) async fn refusal(asked: Asked<'_>, response: Response) -> Error {
     let explained = explained.map(|one| quoted(&format!("{} {}", one.code, one.message))).unwrap_or_default();
     let explained = if explained.is_empty() { String::new() } else { format!(": {explained}") };
     let Asked { host, what, .. } = asked;
+    // What servers written in Go say on a port with TLS.
+    if status == StatusCode::BAD_REQUEST && text.windows(26).any(|part| part == b"request to an HTTPS server")
+    {
+        return Error::new(format!(
+            "{host} speaks TLS, and is asked without it, as registries of this machine are; name it by another address of \
+             the machine, or leave --plain-http away"
+        ));
+    }
     match status {
         StatusCode::NOT_FOUND => Error::missing(format!("{host} has no {what}")),
         StatusCode::UNAUTHORIZED => unauthorized(&asked),
@@ -61,7 +69,9 @@ pub(super) fn unauthorized(asked: &Asked<'_>) -> Error {
              {login_with}"
         ));
     }
-    Error::new(format!("{host} asks for credentials for {what}; log in with {login_with}"))
+    Error::new(format!(
+        "{host} asks for credentials for {what}; if the name is right, log in with {login_with}"
+    ))
 }
 
 pub(super) fn docker_login(host: &str) -> String {

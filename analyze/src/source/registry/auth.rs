@@ -34,7 +34,8 @@ pub(super) struct Auth {
     secure: bool,
     plain_http: bool,
     challenge: Mutex<Option<Challenge>>,
-    login: OnceCell<Login>,
+    /// Looked up once, as helpers may ask the user; so is a failure.
+    login: OnceCell<Result<Login, Error>>,
     /// By what they are for.
     tokens: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Slot>>>>,
 }
@@ -125,12 +126,18 @@ impl Auth {
         !basic_again
     }
 
+    /// Whether credentials have been found.
+    pub(super) fn is_user(&self) -> bool {
+        matches!(self.login.get(), Some(Ok(login)) if login.is_some())
+    }
+
     fn slot(&self, scope: &str) -> Arc<tokio::sync::Mutex<Slot>> {
         Arc::clone(locked(&self.tokens).entry(scope.to_owned()).or_default())
     }
 
     async fn login(&self) -> Result<&Login, Error> {
-        self.login.get_or_try_init(|| self.credentials.login(&self.host)).await
+        let login = self.login.get_or_init(|| self.credentials.login(&self.host)).await;
+        login.as_ref().map_err(Clone::clone)
     }
 
     async fn token(&self, realm: &str, service: Option<&str>, scope: &str) -> Result<Token, Error> {

@@ -196,7 +196,7 @@ impl Read for Stream {
         }
         let n = buffer.len().min(self.piece.len());
         self.piece.copy_to_slice(&mut buffer[..n]);
-        self.left -= n as u64;
+        self.left = self.left.saturating_sub(n as u64);
         Ok(n)
     }
 }

@@ -1,6 +1,7 @@
 //! One server that speaks the protocol of registries.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, RANGE};
 use reqwest::{Client, Method, Response, StatusCode, Url};
@@ -24,6 +25,10 @@ pub(super) struct Endpoint {
     client: Client,
     auth: Auth,
     pub(super) patience: Patience,
+    /// Whether it ever answered.
+    answered: AtomicBool,
+    /// Whether it was tried often enough without an answer.
+    given_up: AtomicBool,
 }
 
 /// What is asked of a server.
@@ -42,7 +47,8 @@ pub(super) struct Ask {
 impl Endpoint {
     pub(super) fn new(transport: &Arc<Transport>, host: &str, path: &str, options: &Options) -> Self {
         let local = loopback(host);
-        let scheme = if local || options.plain_http { "http" } else { "https" };
+        // Docker's own registry has nothing but TLS.
+        let scheme = if local || options.plain_http && host != DOCKER_HUB { "http" } else { "https" };
         let server = if host == DOCKER_HUB { "registry-1.docker.io" } else { host };
         let client = if local { &transport.local } else { &transport.remote };
         Self {
@@ -52,7 +58,15 @@ impl Endpoint {
             client: client.clone(),
             auth: Auth::new(host, options, client.clone(), scheme == "https"),
             patience: options.patience,
+            answered: AtomicBool::new(false),
+            given_up: AtomicBool::new(false),
         }
+    }
+
+    /// A server that isn't there is waited for once, not once for every image that is named.
+    fn patience(&self) -> Patience {
+        let gone = self.given_up.load(Ordering::Relaxed) && !self.answered.load(Ordering::Relaxed);
+        Patience { tries: if gone { 1 } else { self.patience.tries }, ..self.patience }
     }
 
     /// A repository's name here.
@@ -76,7 +90,9 @@ impl Endpoint {
         let mut renewed = false;
         loop {
             let login = self.auth.header(&ask.scope).await?;
-            let response = patience::send(&self.patience, || self.request(ask, login.as_deref())).await;
+            let response = patience::send(&self.patience(), || self.request(ask, login.as_deref())).await;
+            let seen = if response.is_ok() { &self.answered } else { &self.given_up };
+            seen.store(true, Ordering::Relaxed);
             let response =
                 response.map_err(|cause| Error::new(format!("{}: {cause} ({})", self.host, ask.what)))?;
             let status = response.status();
@@ -89,7 +105,7 @@ impl Endpoint {
                     continue;
                 }
             }
-            let asked = Asked { host: &self.host, what: &ask.what, login: login.is_some() };
+            let asked = Asked { host: &self.host, what: &ask.what, login: self.auth.is_user() };
             return Err(refusal(asked, response).await);
         }
     }
@@ -114,7 +130,10 @@ impl Endpoint {
         loop {
             let response = self.send(ask).await?;
             let headers = response.headers().clone();
-            match body(response, limit).await {
+            // A server that sends byte after byte could go on for days.
+            let longest = self.patience.stall.saturating_mul(10);
+            let whole = tokio::time::timeout(longest, body(response, limit)).await;
+            match whole.unwrap_or_else(|_| Err("the answer takes too long".into())) {
                 Ok(Some(bytes)) => return Ok((headers, bytes)),
                 Ok(None) => {
                     let limit = limit >> 20;

@@ -90,7 +90,11 @@ impl Registry {
     pub(crate) fn tags(&self, repository: &str) -> Result<Vec<String>, Error> {
         let mut tags = self.first(|endpoint| {
             let path = format!("{}/tags/list", endpoint.path_of(repository));
-            self.transport.run(endpoint.list(&path, &endpoint.scope(repository), "tags"))
+            let tags = self.transport.run(endpoint.list(&path, &endpoint.scope(repository), "tags"));
+            tags.map_err(|error| match error.is_missing() {
+                true => Error::missing(format!("{} has no repository {repository}", endpoint.host)),
+                false => error,
+            })
         })?;
         tags.retain(|tag| is_tag(tag));
         Ok(tags)

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response, StatusCode};
 
-use super::transport::chain;
+use super::transport::{chain, is_final};
 use crate::source::options::Patience;
 
 /// Sends a request until it is answered with something else than "later". What is answered in the end may be just that.
@@ -22,8 +22,7 @@ pub(super) async fn send(
         let asked_for = match &answer {
             Ok(response) if later(response.status()) => retry_after(response.headers(), SystemTime::now()),
             Ok(_) => return answer.map_err(|error| chain(&error)),
-            // A redirect that isn't followed, an address that is none: the next time won't be better.
-            Err(error) if error.is_redirect() || error.is_builder() => return Err(chain(error)),
+            Err(error) if is_final(error) => return Err(chain(error)),
             Err(_) => None,
         };
         if !tries.again(asked_for).await {

@@ -110,7 +110,15 @@ impl Contents for Repository {
     }
 
     fn small(&self, blob: &Blob) -> Result<Vec<u8>, Error> {
-        self.verified("blobs", blob.digest)
+        let bytes = self.verified("blobs", blob.digest)?;
+        if bytes.len() as u64 != blob.size {
+            let Blob { digest, size, .. } = blob;
+            return Err(Error::new(format!(
+                "{digest} has {} bytes, its descriptor says {size}",
+                bytes.len()
+            )));
+        }
+        Ok(bytes)
     }
 }
 

@@ -89,5 +89,19 @@ pub(super) fn chain(error: &reqwest::Error) -> String {
         Some(_) => innermost.to_string(),
         None => "the request failed".into(),
     };
-    crate::source::error::quoted(&text)
+    let text = crate::source::error::quoted(&text);
+    if text.contains("invalid peer certificate") {
+        return format!("{text}; if it is of your own authority, name its file in SSL_CERT_FILE");
+    }
+    // What TLS makes of an answer that isn't.
+    if text.contains("InvalidContentType") {
+        return "it doesn't speak TLS; if that is meant to be, use --plain-http".into();
+    }
+    text
+}
+
+/// Whether the next time won't be better: TLS that isn't, a redirect that isn't followed, an address that is none.
+pub(super) fn is_final(error: &reqwest::Error) -> bool {
+    let text = chain(error);
+    error.is_redirect() || error.is_builder() || text.contains("SSL_CERT_FILE") || text.contains("TLS")
 }

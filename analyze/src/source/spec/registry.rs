@@ -37,7 +37,8 @@ impl RegistryPlace {
         };
         let (host, repository) = split_host(path, tag)?;
         check_host(host)?;
-        let hub = ["docker.io", "index.docker.io", "registry-1.docker.io"].contains(&host);
+        let host = canonical(host);
+        let hub = host == DOCKER_HUB;
         // The images of docker.io that have no owner.
         let official = hub && !repository.contains('/') && !repository.contains("**");
         let full = if official { format!("library/{repository}") } else { repository.to_owned() };
@@ -58,7 +59,7 @@ impl RegistryPlace {
                 "leave the digest away, or name the repository without a glob",
             ));
         }
-        Ok(Self { host: if hub { DOCKER_HUB } else { host }.to_owned(), repository, tag, digest })
+        Ok(Self { host: host.to_owned(), repository, tag, digest })
     }
 }
 
@@ -85,6 +86,11 @@ fn split_host<'a>(path: &'a str, tag: Option<&str>) -> Result<(&'a str, &'a str)
         }
         _ => Ok((DOCKER_HUB, path)),
     }
+}
+
+/// One name for Docker's own registry, which has several.
+pub(crate) fn canonical(host: &str) -> &str {
+    if ["index.docker.io", "registry-1.docker.io"].contains(&host) { DOCKER_HUB } else { host }
 }
 
 /// # Errors
