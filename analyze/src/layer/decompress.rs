@@ -94,7 +94,7 @@ impl<R: BufRead> Decompressor<R> {
                     len += read;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.broken(&error)),
+                Err(error) => return Err(self.broken(&error, self.given + len as u64)),
             }
         }
         marks.push(Mark { out: len, taken: self.taken() });
@@ -122,13 +122,13 @@ impl<R: BufRead> Decompressor<R> {
         Ok(())
     }
 
-    fn broken(&self, error: &io::Error) -> ReadError {
+    fn broken(&self, error: &io::Error, given: u64) -> ReadError {
         let text = error.to_string();
         let reason = if error.kind() == io::ErrorKind::UnexpectedEof || text.contains("incomplete frame") {
             "it ends in the middle".into()
         } else if text.contains("too much memory") {
             format!("it needs a window of more than 2^{} bytes", self.limits.window_log)
-        } else if self.given > 0 && (text.contains("invalid gzip header") || text.contains("Unknown frame")) {
+        } else if given > 0 && (text.contains("invalid gzip header") || text.contains("Unknown frame")) {
             "what stands behind its end is no further part of it".into()
         } else {
             text

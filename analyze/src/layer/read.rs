@@ -31,14 +31,17 @@ use super::{Compression, Content, Data, Entry, Kind, Limits, ReadError};
 /// Bytes of one buffer.
 const BUFFER: usize = 256 << 10;
 
+/// Stored bytes that are still read once it is clear that the layer can't be.
+const AFTERWARDS: u64 = 1 << 30;
+
 /// Reads a layer: gives its entries to `entry` in the order of the archive, and what it is as a whole at the end.
 ///
 /// Nothing is sure before it returns: entries that were given before an error are to be thrown away. `progress` gets the
 /// number of stored bytes as they are done with. Both are called on the caller's thread.
 ///
 /// # Errors
-/// See [`ReadError`]. An error of `entry` ends it at once; after any other, what is left of the stream is still read, to
-/// know whether it is the one that was asked for.
+/// See [`ReadError`]. An error of `entry` ends it at once; after any other, what is left of the stream is still read, up to
+/// 1 GiB, to know whether it is the one that was asked for.
 pub fn read(
     stream: Box<dyn Read + Send>,
     blob: &Blob,
@@ -47,6 +50,12 @@ pub fn read(
     entry: &mut dyn FnMut(Entry) -> io::Result<()>,
     progress: &dyn Fn(u64),
 ) -> Result<Content, ReadError> {
+    if blob.size > limits.uncompressed {
+        return Err(ReadError::Limit(format!(
+            "the descriptor says {} bytes, more than the {} that are read",
+            blob.size, limits.uncompressed
+        )));
+    }
     let abandoned = AtomicBool::new(false);
     let compression = OnceLock::new();
     let (stored, to_inflate) = pipe(BUFFER);
@@ -96,7 +105,7 @@ fn fetch(
     to: &Filler,
     abandoned: &AtomicBool,
 ) -> Result<(), ReadError> {
-    let (mut hash, mut got, mut spare) = (Sha256::new(), 0, None);
+    let (mut hash, mut got, mut spare, mut afterwards) = (Sha256::new(), 0, None, 0);
     while !abandoned.load(Ordering::Relaxed) {
         let mut bytes = match spare.take() {
             Some(bytes) => bytes,
@@ -111,6 +120,12 @@ fn fetch(
         if len > 0 {
             // Nobody takes it after an error further on.
             spare = to.send(Chunk { bytes, len, marks: Vec::new() }).err();
+            if spare.is_some() {
+                afterwards += len as u64;
+                if afterwards > AFTERWARDS {
+                    return Ok(());
+                }
+            }
         }
         if ended {
             if got < blob.size {
