@@ -173,7 +173,9 @@ impl Auth {
         let again = || request.try_clone().unwrap_or_else(|| self.client.get(realm));
         let response = patience::send(&self.patience, again).await;
         let response = response.map_err(|cause| Error::new(format!("no token for {host}: {cause}")))?;
-        let asked = Asked { host, what: scope, login: login.is_some() };
+        let what = scope.trim_start_matches("repository:").trim_end_matches(":pull");
+        let what = if scope.starts_with("registry:") { "catalog" } else { what };
+        let asked = Asked { host, what, login: login.is_some() };
         if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::BAD_REQUEST]
             .contains(&response.status())
         {
