@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 
 use super::answer::{Asked, refusal, unauthorized};
 use super::credentials::{Credentials, Login};
-use super::endpoint::body;
+use super::endpoint::{body, sensitive};
 use super::patience;
 use crate::source::error::Error;
 use crate::source::memo::locked;
@@ -165,7 +165,7 @@ impl Auth {
                 url.query_pairs_mut().extend_pairs(&query);
                 let get = self.client.get(url);
                 match login.basic() {
-                    Some(basic) => get.header(AUTHORIZATION, basic),
+                    Some(basic) => get.header(AUTHORIZATION, sensitive(&basic)),
                     None => get,
                 }
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, RANGE};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, RANGE};
 use reqwest::{Client, Method, Response, StatusCode, Url};
 
 use super::answer::{Asked, refusal};
@@ -119,7 +119,7 @@ impl Endpoint {
             request = request.header(RANGE, format!("bytes={}-", ask.from));
         }
         match login {
-            Some(login) => request.header(AUTHORIZATION, login),
+            Some(login) => request.header(AUTHORIZATION, sensitive(login)),
             None => request,
         }
     }
@@ -149,6 +149,14 @@ impl Endpoint {
             }
         }
     }
+}
+
+/// A header's value that no library logs.
+pub(super) fn sensitive(text: &str) -> HeaderValue {
+    // What can't be in a header is refused where it comes from; so there is nothing to lose.
+    let mut value = HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""));
+    value.set_sensitive(true);
+    value
 }
 
 /// A body of at most `limit` bytes; nothing if it has more.
