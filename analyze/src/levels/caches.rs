@@ -116,10 +116,12 @@ fn row(cache: &Cache, images: &[Image], table: &Table) -> Row {
                 }
             }
         }
+        reached.extend(record.chains.iter().flatten().filter(|at| **at < cache.layers.len()));
     }
     let unreachable: Vec<usize> = all.iter().copied().filter(|at| !reached.contains(at)).collect();
     let whole = |result: &usize| cache.layers.get(*result).is_some();
-    let results = cache.records.iter().filter(|record| record.results.iter().any(whole)).count();
+    let has = |record: &&crate::cache::Record| record.results.iter().any(whole) || !record.chains.is_empty();
+    let results = cache.records.iter().filter(has).count();
     Row {
         name: cache.name.clone(),
         kind: cache.kind,

@@ -41,15 +41,12 @@ pub fn find(specs: &[Spec], options: &Options, progress: &dyn Progress) -> (Foun
                 Err(error) => found.problems.push(Problem::new(spec, error)),
             },
             Place::Registry(place) => {
-                let registry = match &mut registries {
-                    Some(known) => Registries::get(known, &place.host, options),
-                    none => match Registries::new(options) {
-                        Ok(new) => none.insert(new).get(&place.host, options),
-                        Err(error) => {
-                            found.problems.push(Problem::new(spec, error));
-                            continue;
-                        }
-                    },
+                let registry = match registry(&mut registries, place, options) {
+                    Ok(registry) => registry,
+                    Err(error) => {
+                        found.problems.push(Problem::new(spec, error));
+                        continue;
+                    }
                 };
                 match names_of(spec, place, &registry, &mut found.problems) {
                     Ok(names) => names.into_iter().for_each(|name| {
@@ -86,6 +83,18 @@ pub fn find(specs: &[Spec], options: &Options, progress: &dyn Progress) -> (Foun
         append(&mut found, part, &place);
     }
     (found, sources)
+}
+
+/// The registry of a place. Nothing is set up for registries as long as none is named.
+fn registry(
+    known: &mut Option<Registries>,
+    place: &RegistryPlace,
+    options: &Options,
+) -> Result<Arc<Registry>, Error> {
+    match known {
+        Some(known) => known.get(&place.host, options),
+        none => none.insert(Registries::new(options)?).get(&place.host, options),
+    }
 }
 
 /// Adds what was found in a place that stores each blob once.

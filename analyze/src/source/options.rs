@@ -9,7 +9,7 @@ use super::spec::NoSource;
 /// How sources are read.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Only images for this platform; every one if there is none.
+    /// Only images for this platform; every one if there is none. Caches, and what is no image, are found all the same.
     pub platform: Option<Platform>,
     /// Where images of a registry are looked for first.
     pub mirrors: Vec<Mirror>,

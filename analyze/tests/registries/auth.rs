@@ -98,7 +98,7 @@ fn a_token_for_a_password() {
     let document = document.replace("dTpwOnE=", "dTpodW50ZXIy");
     let (found, _) = look(&with_document(&document), &[&format!("{}/team/app:1", registry.host)]);
     let problem = problem(&found);
-    assert!(problem.contains("doesn't let this login read repository:team/app:pull"), "{problem}");
+    assert!(problem.contains("doesn't let this login read team/app;"), "{problem}");
     assert!(problem.contains(&format!("`docker login {}`", registry.host)), "{problem}");
     assert!(!problem.contains("hunter2") && !problem.contains("dTpo"), "{problem}");
 }

@@ -1,8 +1,10 @@
 //! Blobs that break, lie about their size, or don't come.
 
+use plinth_analyze::source::Options;
+
 use crate::images::{Store, digest, layer};
 use crate::server::{Reply, Request, Server};
-use crate::{first_layer, look, options};
+use crate::{first_layer, impatient, look, options};
 
 /// A registry whose layer is answered differently.
 fn with_layer(answer: impl Fn(&Request, Reply) -> Reply + Send + Sync + 'static) -> Server {
@@ -15,7 +17,11 @@ fn with_layer(answer: impl Fn(&Request, Reply) -> Reply + Send + Sync + 'static)
 }
 
 fn read(server: &Server) -> Result<Vec<u8>, String> {
-    let (found, sources) = look(&options(), &[&format!("{}/team/app:1", server.host)]);
+    read_with(&options(), server)
+}
+
+fn read_with(options: &Options, server: &Server) -> Result<Vec<u8>, String> {
+    let (found, sources) = look(options, &[&format!("{}/team/app:1", server.host)]);
     first_layer(&found, &sources)
 }
 
@@ -52,9 +58,9 @@ fn one_that_breaks_always() {
 #[test]
 fn one_that_stops_coming() {
     let server = with_layer(|request, usual| Reply { hang: (request.nth == 0).then_some(400_000), ..usual });
-    assert!(read(&server) == Ok(layer()));
+    assert!(read_with(&impatient(), &server) == Ok(layer()));
     let server = with_layer(|_, usual| Reply { hang: Some(0), ..usual });
-    let error = read(&server).unwrap_err();
+    let error = read_with(&impatient(), &server).unwrap_err();
     assert!(error.contains("no answer in time after 0 of 1200000 bytes"), "{error}");
 }
 

@@ -16,19 +16,26 @@ use std::time::Duration;
 use plinth_analyze::image::Found;
 use plinth_analyze::source::{Blobs as _, Credentials, Options, Patience, Sources, Spec, find};
 
-/// Nobody's credentials, and little patience.
+/// Nobody's credentials, and short pauses.
 fn options() -> Options {
     Options {
         credentials: Credentials::of_document("{}"),
         patience: Patience {
             connect: Duration::from_secs(5),
-            stall: Duration::from_millis(300),
+            stall: Duration::from_secs(20),
             tries: 3,
             pause: Duration::from_millis(1),
             longest_pause: Duration::from_millis(50),
         },
         ..Options::default()
     }
+}
+
+/// For servers that say nothing more.
+fn impatient() -> Options {
+    let mut options = options();
+    options.patience.stall = Duration::from_millis(300);
+    options
 }
 
 fn look(options: &Options, specs: &[&str]) -> (Found, Sources) {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::images::Store;
 use crate::server::{Reply, Server};
-use crate::{look, options, problem};
+use crate::{impatient, look, options, problem};
 
 #[test]
 fn retry_after_is_waited_for() {
@@ -55,7 +55,7 @@ fn a_server_that_says_nothing() {
         std::thread::sleep(Duration::from_secs(2));
         Reply::ok("")
     });
-    let (found, _) = look(&options(), &[&format!("{}/team/app:1", server.host)]);
+    let (found, _) = look(&impatient(), &[&format!("{}/team/app:1", server.host)]);
     let problem = problem(&found);
     assert!(problem.ends_with("no answer in time (team/app:1)"), "{problem}");
 }

@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 
 use super::answer::{Asked, refusal, unauthorized};
 use super::credentials::{Credentials, Login};
-use super::endpoint::body;
+use super::endpoint::{body, sensitive};
 use super::patience;
 use crate::source::error::Error;
 use crate::source::memo::locked;
@@ -165,7 +165,7 @@ impl Auth {
                 url.query_pairs_mut().extend_pairs(&query);
                 let get = self.client.get(url);
                 match login.basic() {
-                    Some(basic) => get.header(AUTHORIZATION, basic),
+                    Some(basic) => get.header(AUTHORIZATION, sensitive(&basic)),
                     None => get,
                 }
             }
@@ -173,7 +173,9 @@ impl Auth {
         let again = || request.try_clone().unwrap_or_else(|| self.client.get(realm));
         let response = patience::send(&self.patience, again).await;
         let response = response.map_err(|cause| Error::new(format!("no token for {host}: {cause}")))?;
-        let asked = Asked { host, what: scope, login: login.is_some() };
+        let what = scope.trim_start_matches("repository:").trim_end_matches(":pull");
+        let what = if scope.starts_with("registry:") { "catalog" } else { what };
+        let asked = Asked { host, what, login: login.is_some() };
         if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::BAD_REQUEST]
             .contains(&response.status())
         {

@@ -1,9 +1,8 @@
 //! One server that speaks the protocol of registries.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, RANGE};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, RANGE};
 use reqwest::{Client, Method, Response, StatusCode, Url};
 
 use super::answer::{Asked, refusal};
@@ -45,22 +44,27 @@ pub(super) struct Ask {
 }
 
 impl Endpoint {
-    pub(super) fn new(transport: &Arc<Transport>, host: &str, path: &str, options: &Options) -> Self {
+    pub(super) fn new(
+        transport: &Transport,
+        host: &str,
+        path: &str,
+        options: &Options,
+    ) -> Result<Self, Error> {
         let local = loopback(host);
         // Docker's own registry has nothing but TLS.
         let scheme = if local || options.plain_http && host != DOCKER_HUB { "http" } else { "https" };
         let server = if host == DOCKER_HUB { "registry-1.docker.io" } else { host };
-        let client = if local { &transport.local } else { &transport.remote };
-        Self {
+        let client = transport.client(local)?;
+        Ok(Self {
             host: host.to_owned(),
             base: format!("{scheme}://{server}/v2/"),
             prefix: if path.is_empty() { String::new() } else { format!("{path}/") },
             client: client.clone(),
-            auth: Auth::new(host, options, client.clone(), scheme == "https"),
+            auth: Auth::new(host, options, client, scheme == "https"),
             patience: options.patience,
             answered: AtomicBool::new(false),
             given_up: AtomicBool::new(false),
-        }
+        })
     }
 
     /// A server that isn't there is waited for once, not once for every image that is named.
@@ -119,7 +123,7 @@ impl Endpoint {
             request = request.header(RANGE, format!("bytes={}-", ask.from));
         }
         match login {
-            Some(login) => request.header(AUTHORIZATION, login),
+            Some(login) => request.header(AUTHORIZATION, sensitive(login)),
             None => request,
         }
     }
@@ -149,6 +153,14 @@ impl Endpoint {
             }
         }
     }
+}
+
+/// A header's value that no library logs.
+pub(super) fn sensitive(text: &str) -> HeaderValue {
+    // What can't be in a header is refused where it comes from; so there is nothing to lose.
+    let mut value = HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""));
+    value.set_sensitive(true);
+    value
 }
 
 /// A body of at most `limit` bytes; nothing if it has more.

@@ -55,16 +55,17 @@ impl Registries {
         Ok(Self { transport: Arc::new(Transport::new(options)?), known: BTreeMap::new() })
     }
 
-    pub(crate) fn get(&mut self, host: &str, options: &Options) -> Arc<Registry> {
-        let make = || {
-            let mirrors = options.mirrors.iter().filter(|mirror| mirror.of == host);
-            let mirrors =
-                mirrors.map(|mirror| Endpoint::new(&self.transport, &mirror.host, &mirror.path, options));
-            let origin = std::iter::once_with(|| Endpoint::new(&self.transport, host, "", options));
-            let endpoints = mirrors.chain(origin).map(Arc::new).collect();
-            Arc::new(Registry { host: host.to_owned(), transport: Arc::clone(&self.transport), endpoints })
-        };
-        Arc::clone(self.known.entry(host.to_owned()).or_insert_with(make))
+    pub(crate) fn get(&mut self, host: &str, options: &Options) -> Result<Arc<Registry>, Error> {
+        if let Some(known) = self.known.get(host) {
+            return Ok(Arc::clone(known));
+        }
+        let mirrors = options.mirrors.iter().filter(|mirror| mirror.of == host);
+        let places = mirrors.map(|mirror| (mirror.host.as_str(), mirror.path.as_str())).chain([(host, "")]);
+        let endpoints =
+            places.map(|(host, path)| Endpoint::new(&self.transport, host, path, options).map(Arc::new));
+        let endpoints = endpoints.collect::<Result<_, _>>()?;
+        let registry = Registry { host: host.to_owned(), transport: Arc::clone(&self.transport), endpoints };
+        Ok(Arc::clone(self.known.entry(host.to_owned()).or_insert(Arc::new(registry))))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Connections, and the threads that wait for them.
 
 use std::future::Future;
+use std::sync::OnceLock;
 
 use reqwest::redirect;
 use tokio::runtime::{Builder, Runtime};
@@ -11,23 +12,38 @@ use crate::source::options::Options;
 /// The clients of HTTP, and a runtime of their own: callers are ordinary threads, not tasks of a runtime.
 pub(super) struct Transport {
     runtime: Option<Runtime>,
+    options: Options,
     /// For other machines; by the proxies of the environment.
-    pub(super) remote: reqwest::Client,
+    remote: OnceLock<reqwest::Client>,
     /// For this machine: no proxy reaches it.
-    pub(super) local: reqwest::Client,
+    local: OnceLock<reqwest::Client>,
 }
 
 impl Transport {
     pub(super) fn new(options: &Options) -> Result<Self, Error> {
         // Fails only if the program has one already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let failed =
-            |cause: &dyn std::fmt::Display| Error::new(format!("cannot set up connections: {cause}"));
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        let runtime = runtime.map_err(|cause| failed(&cause))?;
-        let remote = builder(options).build().map_err(|cause| failed(&chain(&cause)))?;
-        let local = builder(options).no_proxy().build().map_err(|cause| failed(&chain(&cause)))?;
-        Ok(Self { runtime: Some(runtime), remote, local })
+        let runtime = runtime.map_err(|cause| Error::new(format!("cannot set up connections: {cause}")))?;
+        let (remote, local) = Default::default();
+        Ok(Self { runtime: Some(runtime), options: options.clone(), remote, local })
+    }
+
+    /// A client, made when it is asked for: reading the roots of trust takes longer than many a request.
+    pub(super) fn client(&self, for_this_machine: bool) -> Result<reqwest::Client, Error> {
+        let place = if for_this_machine { &self.local } else { &self.remote };
+        if let Some(client) = place.get() {
+            return Ok(client.clone());
+        }
+        let builder = builder(&self.options);
+        let builder = if for_this_machine { builder.no_proxy() } else { builder };
+        let client = builder.build().map_err(|cause| {
+            let cause = chain(&cause);
+            Error::new(format!(
+                "cannot set up connections: {cause}; SSL_CERT_FILE names a file of certificates to trust"
+            ))
+        })?;
+        Ok(place.get_or_init(|| client).clone())
     }
 
     /// Waits for it. Not to be called from within a runtime.
