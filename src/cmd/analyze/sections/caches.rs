@@ -21,7 +21,7 @@ pub(super) fn caches(told: Told<'_>, detail: Detail, top: usize) -> [Section; 2]
     let mut all = section("Build caches", &header, rows);
     if !caches.list.is_empty() {
         all.lines.push(format!(
-            "{} of layers; {} of that no image uses, {} are in several caches, {} are stored in two compressions",
+            "{} of layers: {} of no image, {} in several caches, {} in two compressions",
             bytes(caches.stored),
             bytes(caches.unused),
             bytes(caches.in_several),

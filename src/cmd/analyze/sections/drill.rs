@@ -66,7 +66,8 @@ fn layers_of(told: Told<'_>, image: &Image) -> Section {
     }
     let header = ["", "layer", "stored", "size", "files", "images", "made by"];
     let mut section = section(format!("{} {}", image.name, image.platform), &header, rows);
-    section.lines.push(format!("{}, config {}", image.manifest.digest, image.config.digest));
+    section.lines.push(format!("manifest {}", image.manifest.digest));
+    section.lines.push(format!("config   {}", image.config.digest));
     section
 }
 

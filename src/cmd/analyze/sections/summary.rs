@@ -35,7 +35,7 @@ pub(super) fn summary(told: Told<'_>) -> Section {
     }
     let lines = &mut summary.lines;
     lines.push(format!(
-        "{} in {}: {}, {} in all; {} if no image shared anything with another",
+        "{} in {}: {}, {} in all; {} if nothing were shared",
         what.join(", "),
         count(analysis.blobs.places.len(), "place"),
         count(analysis.table.len(), "layer"),
@@ -45,20 +45,15 @@ pub(super) fn summary(told: Told<'_>) -> Section {
     let could = &analysis.achievable;
     if could.packages > 0 {
         let saved = |after: u64| share(could.now.saturating_sub(after), could.now);
-        let mut line = format!(
+        lines.push(format!(
             "with plinth's layers the images would take {} instead of {} ({} less)",
             bytes(could.layered),
             bytes(could.now),
             saved(could.layered)
-        );
+        ));
         if let Some(planned) = could.planned {
-            line.push_str(&format!(
-                ", with the versions of the lock {} ({} less)",
-                bytes(planned),
-                saved(planned)
-            ));
+            lines.push(format!("with the versions of the lock {} ({} less)", bytes(planned), saved(planned)));
         }
-        lines.push(line);
         if could.left_by_pip > 0 {
             lines.push(format!(
                 "of that, {} are only what runs of pip left behind by chance",
