@@ -207,7 +207,14 @@ fn dir(path: &Path, jobs: usize) {
     let elapsed = start.elapsed();
     assert_eq!(outcome.problems, []);
     let read = layers.iter().map(|(blob, _)| store.content(&blob.digest).unwrap().unwrap());
-    report(read.map(|content| content.uncompressed).sum(), elapsed);
+    let contents: Vec<Content> = read.collect();
+    report(contents.iter().map(|content| content.uncompressed).sum(), elapsed);
+    let files = fs::read_dir(place.path().join("1")).unwrap();
+    let kept: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    let entries: u64 = contents.iter().map(|content| content.entries).sum();
+    let owned: usize =
+        contents.iter().flat_map(|content| &content.packages).map(|package| package.owns.len()).sum();
+    println!("kept {kept} for {entries} entries, and {owned} files of packages");
 }
 
 /// A stream whose bytes are hashed as they are taken.

@@ -7,7 +7,7 @@
 //! Two pipes of four buffers each, 128 KiB a buffer: 1 MiB. A zstd decoder takes its window besides: 8 MiB at most for
 //! levels up to 19, 128 MiB at most if somebody compressed with `--long=27`. One file that describes packages, and what is
 //! kept of all of them: a few megabytes in real layers, [`Limits::metadata_file`] and [`Limits::metadata_layer`] at most
-//! (once more than that while a Debian list is sorted out). Nothing depends on the size of the layer, of a file or on the
+//! (once more than that while a Debian list is sorted out). The map of a sparse file has up to 32 MiB. Nothing depends on the size of the layer, of a file or on the
 //! number of entries.
 
 use std::io::{self, BufRead, Read};
