@@ -3,7 +3,8 @@
 //! ```text
 //! reader list FILE                  entries, and what the layer is
 //! reader read FILE [SECONDS]        reads it over and over, one after the other
-//! reader engine FILE [JOBS]         into a new store, JOBS copies at once
+//! reader engine FILE [JOBS]         into new stores, JOBS copies at once
+//! reader dir DIRECTORY [JOBS]       all layers of an image as `skopeo copy … dir:` writes it, into a new store
 //! reader ceiling FILE [SECONDS] [THREADS]
 //!                                   what any reader has to do: decompress, SHA-256 of stored and uncompressed bytes
 //! reader bare FILE [SECONDS]        the same, and SHA-256 of the uncompressed bytes once more, as a reader of files has to
@@ -33,6 +34,7 @@ fn main() {
     match arguments[0].as_str() {
         "list" => list(path),
         "read" => repeat(number(2, 0), || read(path, &mut |_| Ok(())).uncompressed),
+        "dir" => dir(path, usize::try_from(number(2, 0)).unwrap()),
         "engine" => engine(path, usize::try_from(number(2, 0)).unwrap()),
         "ceiling" => {
             let start = Instant::now();
@@ -174,6 +176,45 @@ fn engine(path: &Path, jobs: usize) {
         bytes = threads.into_iter().map(|thread| thread.join().unwrap()).sum::<u64>();
     });
     report(bytes, start.elapsed());
+}
+
+/// Blobs as files named by their digits.
+struct Files<'a>(&'a Path);
+
+impl Blobs for Files<'_> {
+    fn open(&self, blob: &Blob) -> io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(File::open(self.0.join(blob.digest.hex()))?))
+    }
+}
+
+fn dir(path: &Path, jobs: usize) {
+    let manifest = fs::read(path.join("manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    let layers: Vec<_> = manifest["layers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|layer| {
+            let digest = layer["digest"].as_str().unwrap().parse().unwrap();
+            (Blob { digest, size: layer["size"].as_u64().unwrap(), media_type: String::new() }, None)
+        })
+        .collect();
+    let options = if jobs == 0 { Options::default() } else { Options { jobs, ..Options::default() } };
+    let place = tempfile::tempdir().unwrap();
+    let store = Store::open(place.path()).unwrap();
+    let start = Instant::now();
+    let outcome = engine::read(&layers, &Files(path), &store, &options, &());
+    let elapsed = start.elapsed();
+    assert_eq!(outcome.problems, []);
+    let read = layers.iter().map(|(blob, _)| store.content(&blob.digest).unwrap().unwrap());
+    let contents: Vec<Content> = read.collect();
+    report(contents.iter().map(|content| content.uncompressed).sum(), elapsed);
+    let files = fs::read_dir(place.path().join("1")).unwrap();
+    let kept: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    let entries: u64 = contents.iter().map(|content| content.entries).sum();
+    let owned: usize =
+        contents.iter().flat_map(|content| &content.packages).map(|package| package.owns.len()).sum();
+    println!("kept {kept} for {entries} entries, and {owned} files of packages");
 }
 
 /// A stream whose bytes are hashed as they are taken.

@@ -148,3 +148,42 @@ fn stopping_loses_nothing_that_is_done() {
     let outcome = engine::read(&layers, &memory, &store, &Options::default(), &());
     assert_eq!((outcome.read, outcome.known), (17, 3));
 }
+
+/// A layer without end, whose reader asks to stop after a while.
+struct Endless(Arc<AtomicBool>);
+
+impl Blobs for Endless {
+    fn open(&self, _: &Blob) -> io::Result<Box<dyn Read + Send>> {
+        struct Stream(Arc<AtomicBool>, Cursor<Vec<u8>>, u64);
+        impl Read for Stream {
+            fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+                self.2 += 1;
+                if self.2 == 100 {
+                    self.0.store(true, Ordering::SeqCst);
+                }
+                let len = self.1.read(into)?;
+                if len > 0 {
+                    return Ok(len);
+                }
+                self.1.set_position(0);
+                self.1.read(into)
+            }
+        }
+        let mut raw = support::Raw::default();
+        raw.file("again", &noise(1, 100_000));
+        Ok(Box::new(Stream(Arc::clone(&self.0), Cursor::new(raw.bytes), 0)))
+    }
+}
+
+#[test]
+fn stopping_ends_a_layer_in_the_middle() {
+    let place = tempfile::tempdir().unwrap();
+    let store = Store::open(place.path()).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let options = Options { stop: Arc::clone(&stop), ..Options::default() };
+    let endless = Blob { size: 1 << 39, ..blob(b"") };
+    let outcome = engine::read(&[(endless, None)], &Endless(stop), &store, &options, &());
+    assert_eq!((outcome.read, outcome.known, outcome.problems.len()), (0, 0, 0));
+    assert!(outcome.bytes_read < 100 << 20);
+    assert_eq!(std::fs::read_dir(place.path().join("1")).unwrap().count(), 0, "nothing of it is kept");
+}

@@ -401,11 +401,18 @@ fn types() {
         let shown = kind.escape_ascii();
         assert_eq!(refused(&mut raw), format!("\"a\" is of type '{shown}', which no layer has"));
     }
-    for kind in b"123456" {
+    for kind in b"23456" {
         let mut raw = Raw::default();
         raw.member(*kind, b"a", b"b", &[0; 512]);
         assert_eq!(refused(&mut raw), "\"a\" is no file and has 512 bytes");
     }
+    let mut raw = Raw::default();
+    raw.with(b'1', b"a", b"b", b"", |header| header[124..136].copy_from_slice(b"00000001000\0"))
+        .file("b", b"1");
+    assert_eq!(read(raw.end()).unwrap().1.len(), 2, "a hard link has no bytes of its own");
+    let mut raw = Raw::default();
+    raw.pax(&[("SCHILY.xattr.user.x", b"1"), ("SCHILY.xattr.user.x", b"2")]).file("a", b"");
+    assert_eq!(refused(&mut raw), "PAX user.x twice, with different values");
     let mut raw = Raw::default();
     assert_eq!(refused(raw.file("a/", b"")), "\"a/\" is a file by its type and a directory by its name");
     let mut raw = Raw::default();

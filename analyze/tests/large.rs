@@ -1,7 +1,7 @@
 //! Layers that are large in one way or another: they take time, and no memory.
 //!
 //! Each is read in a process of its own, since the peak of memory is a process's: this test binary, run again.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 mod support;
 
@@ -35,7 +35,7 @@ fn alone(test: &str) -> u64 {
 fn say_peak() {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    writeln!(io::stdout(), "peak-kib {}", peak.trim().trim_end_matches(" kB")).unwrap();
+    println!("peak-kib {}", peak.trim().trim_end_matches(" kB"));
 }
 
 /// Compressed pieces one behind the other, some of them many times: members of gzip, or frames of zstd.
@@ -278,7 +278,7 @@ fn a_million_tiny_files() {
     assert_eq!((content.entries, content.files), (1_000_000, 1_000_000));
     let taken = start.elapsed();
     let kept = std::fs::metadata(place.path().join("1").join(blob.digest.hex())).unwrap().len();
-    writeln!(io::stdout(), "read and kept in {taken:?}, {kept} bytes kept").unwrap();
+    println!("read and kept in {taken:?}, {kept} bytes kept");
     assert_eq!(
         store.entries(&blob.digest).unwrap().unwrap().filter(|entry| entry.is_ok()).count(),
         1_000_000

@@ -23,18 +23,17 @@ use super::{Data, Entry, Kind};
 pub(super) struct Canonical {
     sum: [u64; 4],
     entries: u64,
+    /// What is hashed of an entry, to be hashed at once.
+    text: Vec<u8>,
 }
 
 impl Canonical {
     /// Adds an entry. Its member has what entries have no room for.
     pub(super) fn add(&mut self, entry: &Entry, member: &Member) {
-        let mut hash = Sha256::new();
-        let mut text = |bytes: &[u8]| {
-            hash.update((bytes.len() as u64).to_le_bytes());
-            hash.update(bytes);
-        };
-        text(&entry.path);
-        text(&[match entry.kind {
+        let to = &mut self.text;
+        to.clear();
+        put(to, &entry.path);
+        to.push(match entry.kind {
             Kind::File => 0,
             Kind::Directory => 1,
             Kind::Symlink => 2,
@@ -42,25 +41,27 @@ impl Canonical {
             Kind::Special => 4,
             Kind::Whiteout => 5,
             Kind::Opaque => 6,
-        }]);
+        });
         if !matches!(entry.kind, Kind::Whiteout | Kind::Opaque) {
             match &entry.data {
-                Data::None => text(&[]),
-                Data::Content(digest) => text(&digest.0),
-                Data::Target(target) => text(target),
+                Data::None => put(to, &[]),
+                Data::Content(digest) => put(to, &digest.0),
+                Data::Target(target) => put(to, target),
             }
+            // What kind of device it is, among other things.
             let kind = member.kind as u64;
             let numbers =
                 [entry.mode.into(), entry.uid, entry.gid, entry.size, kind, member.device.0, member.device.1];
             for number in numbers {
-                text(&number.to_le_bytes());
+                to.extend_from_slice(&number.to_le_bytes());
             }
             for (name, value) in &member.xattrs {
-                text(name);
-                text(value);
+                put(to, name);
+                put(to, value);
             }
         }
-        self.sum(&hash.finalize());
+        let hash = Sha256::digest(&self.text);
+        self.sum(&hash);
         self.entries += 1;
     }
 
@@ -84,4 +85,10 @@ impl Canonical {
         }
         Digest(hash.finalize().into())
     }
+}
+
+/// With its length before it, so that no two lists of texts look the same.
+fn put(to: &mut Vec<u8>, text: &[u8]) {
+    to.extend_from_slice(&(text.len() as u64).to_le_bytes());
+    to.extend_from_slice(text);
 }

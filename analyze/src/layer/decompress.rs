@@ -11,7 +11,7 @@ use super::{Compression, Limits, ReadError};
 
 /// Uncompressed bytes after which it is looked up how many stored ones they took. Smaller pieces would make decompressors
 /// stop and go more often than they like to.
-const PIECE: usize = 32 << 10;
+const PIECE: usize = 64 << 10;
 
 /// How many stored bytes had been taken in, and how many of a buffer's were out by then.
 #[derive(Clone, Copy, Debug)]

@@ -4,10 +4,10 @@
 //! and the caller's walks the archive, hashing all uncompressed bytes and each file's.
 //!
 //! # Memory
-//! Two pipes of four buffers each, 256 KiB a buffer: 2 MiB. A zstd decoder takes its window besides: 8 MiB at most for
+//! Two pipes of four buffers each, 128 KiB a buffer: 1 MiB. A zstd decoder takes its window besides: 8 MiB at most for
 //! levels up to 19, 128 MiB at most if somebody compressed with `--long=27`. One file that describes packages, and what is
 //! kept of all of them: a few megabytes in real layers, [`Limits::metadata_file`] and [`Limits::metadata_layer`] at most
-//! (once more than that while a Debian list is sorted out). Nothing depends on the size of the layer, of a file or on the
+//! (once more than that while a Debian list is sorted out). The map of a sparse file has up to 32 MiB. Nothing depends on the size of the layer, of a file or on the
 //! number of entries.
 
 use std::io::{self, BufRead, Read};
@@ -29,7 +29,7 @@ use super::tar::{Archive, End, TarError};
 use super::{Compression, Content, Data, Entry, Kind, Limits, ReadError};
 
 /// Bytes of one buffer.
-const BUFFER: usize = 256 << 10;
+const BUFFER: usize = 128 << 10;
 
 /// Stored bytes that are still read once it is clear that the layer can't be.
 const AFTERWARDS: u64 = 1 << 30;

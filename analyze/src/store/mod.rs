@@ -12,8 +12,8 @@
 //! Nothing waits for the disk (`fsync`): what a killed process has renamed is kept by the kernel, and what a power failure
 //! leaves behind is seen by its checksum. Such a file counts as not there, and is written again when its layer is read.
 //!
-//! A file takes about 50 bytes for an entry (32 of them are the digest of its content, which nothing makes smaller), 10 for
-//! each file that a package owns, and some 500 besides.
+//! A file takes 35 to 50 bytes for an entry (32 of them are the digest of its content, which nothing makes smaller), 10 for
+//! each file that a package owns, and some 500 besides: 600 KB for an image of 13,000 entries and 15,000 files of packages.
 
 mod clean;
 mod code;

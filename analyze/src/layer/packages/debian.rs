@@ -1,6 +1,6 @@
 //! Packages of dpkg (dpkg(1), "FILES"; deb-control(5)), and of distroless images, which keep them one by one.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::layer::{Ecosystem, Package, path_key};
 
@@ -110,20 +110,26 @@ impl Debian {
             directory: String::new(),
             owns: set(owns),
         };
+        let status = self.status.map(|status| {
+            let mut by_name = HashMap::<String, Vec<Stanza>>::new();
+            for stanza in status {
+                by_name.entry(stanza.name.clone()).or_default().push(stanza);
+            }
+            by_name
+        });
         let (mut packages, mut unknown) = (Vec::new(), 0);
         for (listed, mut owns) in self.lists {
             let (name, architecture) = match listed.split_once(':') {
                 Some((name, architecture)) => (name, Some(architecture)),
                 None => (&listed[..], None),
             };
-            let version = match &self.status {
+            let version = match &status {
                 // Of a package that was removed, the list stays, with the files of its configuration.
-                Some(status) => status
-                    .iter()
-                    .find(|stanza| {
-                        stanza.name == name && architecture.is_none_or(|wanted| stanza.architecture == wanted)
-                    })
-                    .map(|stanza| stanza.version.clone()),
+                Some(status) => status.get(name).and_then(|stanzas| {
+                    let wanted =
+                        |stanza: &&Stanza| architecture.is_none_or(|wanted| stanza.architecture == wanted);
+                    stanzas.iter().find(wanted).map(|stanza| stanza.version.clone())
+                }),
                 None => {
                     unknown += 1;
                     Some(String::new())

@@ -193,7 +193,9 @@ pub(super) fn member(
             )));
         }
     };
-    // Some readers look for that many bytes behind it, others don't.
+    // Go's writer leaves the size of a hard link's file in its header, without the bytes, and nobody looks for them.
+    let size = if kind == Type::Hardlink { 0 } else { size };
+    // Here, some readers look for that many bytes behind it, and others don't.
     if kind != Type::File && size != 0 {
         return Err(Fault::new(format!("\"{}\" is no file and has {size} bytes", short(&path))));
     }

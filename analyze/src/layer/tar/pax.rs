@@ -72,9 +72,6 @@ pub(super) fn records(data: &[u8]) -> Result<Pax, Fault> {
             }
             _ => {
                 if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
-                    if pax.xattrs.iter().any(|(known, old)| known == name && old != value) {
-                        return Err(twice(key));
-                    }
                     pax.xattrs.push((name.to_vec(), value.to_vec()));
                 } else if key.starts_with(b"GNU.sparse.") {
                     return Err(Fault::new(format!("PAX {}, which no format has", key.escape_ascii())));
@@ -85,6 +82,9 @@ pub(super) fn records(data: &[u8]) -> Result<Pax, Fault> {
     })?;
     pax.xattrs.sort();
     pax.xattrs.dedup();
+    if let Some(pair) = pax.xattrs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        return Err(twice(&pair[0].0));
+    }
     Ok(pax)
 }
 
