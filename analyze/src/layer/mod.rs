@@ -7,6 +7,7 @@
 //! pipe        buffers from thread to thread
 //! decompress  from stored bytes to uncompressed ones
 //! tar/        from there to the members of an archive, with no second way to read it
+//! hash        SHA-256 of the same bytes for two digests at once
 //! entries     from members to entries: names, whiteouts
 //! canonical   one value for the entries, whatever their order and times
 //! packages/   what is said of packages in passing
@@ -16,6 +17,7 @@ mod canonical;
 mod decompress;
 mod entries;
 mod error;
+mod hash;
 mod limits;
 mod packages;
 mod pipe;

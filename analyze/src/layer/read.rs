@@ -15,14 +15,13 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use sha2::{Digest as _, Sha256};
-
 use crate::digest::Digest;
 use crate::image::Blob;
 
 use super::canonical::Canonical;
 use super::decompress::Decompressor;
 use super::entries::{self, Odd};
+use super::hash::Sha256;
 use super::packages::Packages;
 use super::pipe::{Chunk, Drainer, Filler, Stream, pipe};
 use super::tar::{Archive, End, TarError};
@@ -131,7 +130,7 @@ fn fetch(
             if got < blob.size {
                 return Err(ReadError::Size { expected: blob.size, got });
             }
-            let digest = Digest(hash.finalize().into());
+            let digest = hash.finish();
             return if digest == blob.digest { Ok(()) } else { Err(ReadError::Digest(digest)) };
         }
     }
@@ -183,13 +182,15 @@ struct Uncompressed<'a> {
     /// Uncompressed bytes of all chunks so far.
     bytes: u64,
     hash: Option<Sha256>,
+    /// Of the file whose bytes are being taken.
+    file: Option<Sha256>,
     compression: &'a OnceLock<Compression>,
     progress: &'a dyn Fn(u64),
 }
 
 impl<'a> Uncompressed<'a> {
     fn new(from: Drainer, compression: &'a OnceLock<Compression>, progress: &'a dyn Fn(u64)) -> Self {
-        Self { from, chunk: None, at: 0, before: 0, bytes: 0, hash: None, compression, progress }
+        Self { from, chunk: None, at: 0, before: 0, bytes: 0, hash: None, file: None, compression, progress }
     }
 
     /// Stored bytes up to where the stream is: of those that were taken between two marks, each byte has the same share.
@@ -209,7 +210,17 @@ impl<'a> Uncompressed<'a> {
 
     /// SHA-256 of all of it; of a stream that isn't compressed, it is known otherwise.
     fn finish(self) -> Digest {
-        Digest(self.hash.map_or([0; 32], |hash| hash.finalize().into()))
+        self.hash.map_or(Digest([0; 32]), Sha256::finish)
+    }
+
+    /// From here on, all bytes are those of a file.
+    fn begin_file(&mut self) {
+        self.file = Some(Sha256::new());
+    }
+
+    /// SHA-256 of the bytes since then.
+    fn end_file(&mut self) -> Option<Digest> {
+        self.file.take().map(Sha256::finish)
     }
 }
 
@@ -225,9 +236,6 @@ impl BufRead for Uncompressed<'_> {
             if self.bytes == 0 && self.compression.get() != Some(&Compression::None) {
                 self.hash = Some(Sha256::new());
             }
-            if let Some(hash) = &mut self.hash {
-                hash.update(&chunk.bytes[..chunk.len]);
-            }
             (self.progress)(chunk.marks.last().map_or(0, |mark| mark.taken - self.before));
             self.bytes += chunk.len as u64;
             self.chunk = Some(chunk);
@@ -236,6 +244,14 @@ impl BufRead for Uncompressed<'_> {
     }
 
     fn consume(&mut self, amount: usize) {
+        if let Some(chunk) = &self.chunk {
+            let bytes = &chunk.bytes[self.at..self.at + amount];
+            match (&mut self.hash, &mut self.file) {
+                (Some(all), Some(file)) => all.update_both(file, bytes),
+                (Some(one), None) | (None, Some(one)) => one.update(bytes),
+                (None, None) => {}
+            }
+        }
         self.at += amount;
     }
 }
@@ -277,17 +293,24 @@ fn parse(
         check_holes(holes, archive.at(), limits)?;
         let wanted = packages.entry(&entry);
         if entry.kind == Kind::File {
-            let mut hash = Sha256::new();
             captured.clear();
+            // Holes of a sparse file are no bytes of the stream.
+            let mut with_holes = member.sparse.is_some().then(Sha256::new);
+            if with_holes.is_none() {
+                archive.stream_mut().begin_file();
+            }
             archive
                 .content(&member, &mut |bytes| {
-                    hash.update(bytes);
+                    if let Some(hash) = &mut with_holes {
+                        hash.update(bytes);
+                    }
                     if wanted.is_some() {
                         captured.extend_from_slice(bytes);
                     }
                 })
                 .map_err(broken)?;
-            entry.data = Data::Content(Digest(hash.finalize().into()));
+            let digest = with_holes.map(Sha256::finish).or_else(|| archive.stream_mut().end_file());
+            entry.data = digest.map_or(Data::None, Data::Content);
             files += 1;
             file_bytes += entry.size;
             if let Some(wanted) = wanted {

@@ -68,6 +68,11 @@ impl<R: BufRead> Archive<R> {
         &self.from
     }
 
+    /// The same, to be asked for more than its bytes; taking some would break the archive.
+    pub fn stream_mut(&mut self) -> &mut R {
+        &mut self.from
+    }
+
     /// The stream, when the archive is done with.
     pub fn into_stream(self) -> R {
         self.from
