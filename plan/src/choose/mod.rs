@@ -2,23 +2,44 @@
 //!
 //! 1. Each request is resolved alone. What has no answer is left out.
 //! 2. As many services as possible are resolved *together*, as one request: what comes out has one version per package.
-//!    Requests are added in the order of how many services have them, in halves, so that few resolutions find those that
-//!    don't fit.
-//! 3. Requests that don't fit in are resolved together with one another in the same way, near to the versions of the
-//!    others: they have further versions only where they must, and the same ones where they can.
+//!    Requests that had the shared versions in an earlier plan come first, then the others in the order of how many
+//!    services have them.
+//! 3. Requests that don't fit in keep the versions that they had in an earlier plan. Others are resolved together with one
+//!    another in the same way, near to the versions that there are: they have further versions only where they must, and
+//!    the same ones where they can.
 //! 4. Each request is resolved once more, with the versions that were chosen for it.
+//!
+//! A large fleet has many more requests than requirements. There, 1 and 4 go by requirements ([`alone`], [`closure`]).
+//!
+//! ```text
+//! alone     what each request comes to by itself
+//! together  as many requests as possible together
+//! apart     those that don't fit in
+//! closure   what each request comes to with the versions chosen for it
+//! older     versions that somebody should look at
+//! ```
+
+mod alone;
+mod apart;
+mod closure;
+mod older;
+mod together;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use pep440_rs::Version;
-use plinth_layers::pip::Named;
+use plinth_layers::lock::{self, Lock};
 use rayon::prelude::*;
 
 use crate::resolver::{Pin, Uv, UvError};
 use crate::sets::Set;
+use together::Search;
+
+/// Wheels by the names of their packages.
+pub type Pins = BTreeMap<String, Arc<Pin>>;
 
 /// A plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,7 +49,7 @@ pub struct Plan {
     /// Requests that don't resolve.
     pub left_out: Vec<LeftOut>,
     /// By interpreter, the versions that most services share.
-    pub shared: BTreeMap<String, BTreeMap<String, Pin>>,
+    pub shared: BTreeMap<String, Pins>,
 }
 
 /// A request with its versions.
@@ -37,7 +58,7 @@ pub struct Planned {
     /// The request.
     pub set: Set,
     /// All that it installs, by name.
-    pub pins: BTreeMap<String, Pin>,
+    pub pins: Pins,
     /// Why it doesn't have the shared versions, if it hasn't: the resolver's reason.
     pub apart: Option<String>,
     /// What it asks for itself, and gets in a much older version than by itself: its requirements allow that.
@@ -83,23 +104,33 @@ pub enum PlanError {
     },
 }
 
-/// Chooses the versions. `before` are those of an earlier plan, by interpreter, as `name==version`: they are kept where
-/// they still fit. `progress` is told what is going on.
+/// Is told the phase of the work, and how far it is.
+pub type Progress<'a> = dyn FnMut(&str, &str) + Send + 'a;
+
+/// Chooses the versions. Those of the earlier plan `before` are kept where they still fit.
 ///
 /// # Errors
 /// When uv can't be asked, or contradicts itself.
 pub fn choose(
     sets: &[Set],
     uv: &Uv,
-    before: &BTreeMap<String, Vec<String>>,
-    progress: &mut (dyn FnMut(&str) + Send),
+    before: &Lock,
+    progress: &mut Progress<'_>,
 ) -> Result<Plan, PlanError> {
     let mut plan = Plan::default();
     let pythons: BTreeSet<&str> = sets.iter().map(|set| set.python.as_str()).collect();
     for python in pythons {
         let sets: Vec<&Set> = sets.iter().filter(|set| set.python == python).collect();
-        let kept = before.get(python).map_or(&[] as &[String], Vec::as_slice);
-        Chooser { uv, python, kept, progress: Mutex::new(&mut *progress) }.choose(&sets, &mut plan)?;
+        let here = before.set.iter().filter(|set| set.python == python);
+        let chooser = Chooser {
+            uv,
+            python,
+            kept: before.versions().remove(python).unwrap_or_default(),
+            earlier: here.map(|set| (set.requirements.as_slice(), set)).collect(),
+            large: sets.len() > union(&sets).len(),
+            progress: Mutex::new(&mut *progress),
+        };
+        chooser.choose(&sets, &mut plan)?;
     }
     if plan.planned.is_empty() && !sets.is_empty() {
         let reason = plan.left_out.first().map(|left| left.reason.clone()).unwrap_or_default();
@@ -110,227 +141,92 @@ pub fn choose(
     Ok(plan)
 }
 
+/// The choice for one interpreter.
 struct Chooser<'a> {
     uv: &'a Uv,
     python: &'a str,
-    kept: &'a [String],
-    progress: Mutex<&'a mut (dyn FnMut(&str) + Send)>,
-}
-
-/// The requests that are resolved together, and what that comes to.
-#[derive(Default)]
-struct Together<'a> {
-    sets: Vec<&'a Set>,
-    pins: Vec<String>,
-    /// They have versions of their own, and aren't bound by what is set by hand.
-    apart: bool,
+    /// The shared versions of the earlier plan.
+    kept: Vec<String>,
+    /// The requests of the earlier plan, by their requirements.
+    earlier: BTreeMap<&'a [String], &'a lock::Set>,
+    /// There are more requests than requirements.
+    large: bool,
+    progress: Mutex<&'a mut Progress<'a>>,
 }
 
 impl Chooser<'_> {
     fn choose(&self, sets: &[&Set], plan: &mut Plan) -> Result<(), PlanError> {
-        let by_itself =
-            self.each(sets, "by itself", |set| self.uv.near(self.python, &set.requirements, &[]))?;
-        let mut alone = Vec::new();
-        let mut versions = BTreeMap::new();
-        for (set, answer) in sets.iter().zip(by_itself) {
-            match answer {
-                Ok(pins) => {
-                    alone.push(*set);
-                    versions.insert(*set, pins);
-                }
-                Err(reason) => plan.left_out.push(LeftOut { set: (*set).clone(), reason }),
-            }
-        }
+        let mut alone = self.alone(sets)?;
+        let mut fit: Vec<&Set> = sets.iter().copied().filter(|set| !alone.fails(set)).collect();
         // The most wanted first; of those, the largest: what it brings along decides for others.
-        alone.sort_by_key(|set| {
-            (std::cmp::Reverse(set.services.len()), std::cmp::Reverse(set.requirements.len()), *set)
+        fit.sort_by_key(|set| {
+            let size = (set.services.len(), set.requirements.len());
+            (!self.was_shared(set), std::cmp::Reverse(size), *set)
         });
-        let mut together = Together::default();
-        let mut apart = Vec::new();
-        self.add(&mut together, &alone, self.kept, &mut apart)?;
-        let (shared, _) = self.pinned(&union(&together.sets), &together.pins)?;
-        let pins: Vec<String> = shared.values().map(text).collect();
-        // With the versions that were chosen for it, and why they aren't the shared ones.
-        let mut chosen: BTreeMap<&Set, (&[String], Option<String>)> =
-            together.sets.iter().map(|set| (*set, (pins.as_slice(), None))).collect();
-        // Those that don't fit in fit together with one another, as far as they do.
-        let reasons: BTreeMap<&Set, String> = apart.iter().cloned().collect();
-        let mut groups = Vec::new();
-        while !apart.is_empty() {
-            let left: BTreeSet<&Set> = apart.drain(..).map(|(set, _)| set).collect();
-            let sets: Vec<&Set> = alone.iter().copied().filter(|set| left.contains(set)).collect();
-            let mut together = Together { apart: true, ..Together::default() };
-            self.add(&mut together, &sets, &pins, &mut apart)?;
-            if together.sets.is_empty() {
-                let (set, reason) = apart.remove(0);
-                return Err(broken(set, reason));
-            }
-            groups.push(together);
+        let ask = |all: &[String], near: &[String]| {
+            self.say("requests together", &format!("{} requirements", all.len()));
+            Ok(self.uv.shared(self.python, all, near)?)
+        };
+        let mut search = Search::new(&ask, &self.kept, self.large);
+        search.add(&fit)?;
+        let (together, apart) = (search.found, search.apart);
+        let shared = self.wheels(&union(&together.sets), &together.pins)?;
+        let pins: Vec<String> = shared.values().map(|pin| text(pin)).collect();
+        // One that isn't among those that fit together may not resolve at all.
+        let unknown: Vec<&Set> = apart.iter().map(|(set, _)| *set).collect();
+        self.each_alone(&unknown, &mut alone)?;
+        let apart = apart.into_iter().filter(|(set, _)| !alone.fails(set)).collect();
+        let groups = self.apart(apart, &pins)?;
+        let all = std::iter::once((together.sets.as_slice(), pins.as_slice()));
+        let all: Vec<_> = all.chain(groups.iter().map(|group| (group.sets(), group.pins()))).collect();
+        let reasons: BTreeMap<&Set, &String> = groups.iter().flat_map(apart::Group::reasons).collect();
+        let closures = self.closures(&all)?;
+        let older = self.older(&closures, &mut alone)?;
+        for ((set, pins), older) in closures.into_iter().zip(older) {
+            let apart = reasons.get(set).map(|reason| (*reason).clone());
+            plan.planned.push(Planned { set: set.clone(), pins, apart, older });
         }
-        for number in 0..groups.len() {
-            self.draw_near(number, &mut groups, &pins)?;
-        }
-        for together in &groups {
-            for set in &together.sets {
-                // Why they don't fit in with most is what matters, and not why with one another.
-                chosen.insert(set, (together.pins.as_slice(), reasons.get(set).cloned()));
-            }
-        }
-        let sets: Vec<&Set> = chosen.keys().copied().collect();
-        plan.planned.extend(self.each(&sets, "with the plan", |set| {
-            let (pins, apart) = &chosen[set];
-            self.planned(set, pins, &versions[set], apart.clone())
-        })?);
+        plan.left_out.extend(alone.left_out(sets));
         plan.shared.insert(self.python.to_owned(), shared);
         Ok(())
     }
 
-    /// Does something with each request, several at a time; the answers come in order.
-    fn each<T: Send, E: Send>(
+    /// Whether a request had the shared versions in the earlier plan: then another one doesn't drive it out.
+    fn was_shared(&self, set: &Set) -> bool {
+        self.earlier.get(set.requirements.as_slice()).is_some_and(|earlier| earlier.reason.is_none())
+    }
+
+    /// Does something with each of several, some at a time; the answers come in order.
+    fn each<I: Sync, T: Send, E: Send>(
         &self,
-        sets: &[&Set],
-        what: &str,
-        work: impl Fn(&Set) -> Result<T, E> + Sync,
+        all: &[I],
+        phase: &str,
+        work: impl Fn(&I) -> Result<T, E> + Sync,
     ) -> Result<Vec<T>, E> {
         let begun = AtomicUsize::new(0);
-        let one = |set: &&Set| {
+        let one = |item: &I| {
             let number = begun.fetch_add(1, Ordering::Relaxed) + 1;
-            self.say(&format!("request {number} of {} {what}", sets.len()));
-            work(set)
+            self.say(phase, &format!("{number} of {}", all.len()));
+            work(item)
         };
-        sets.par_iter().map(one).collect()
+        all.par_iter().map(one).collect()
     }
 
-    fn say(&self, what: &str) {
+    fn say(&self, phase: &str, what: &str) {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        progress(&format!("Python {}: {what}", self.python));
+        progress(&format!("Python {}: {phase}", self.python), what);
     }
 
-    /// Adds requests to those that are resolved together, as far as they fit.
-    fn add<'a>(
-        &self,
-        together: &mut Together<'a>,
-        sets: &[&'a Set],
-        preferred: &[String],
-        apart: &mut Vec<(&'a Set, String)>,
-    ) -> Result<(), PlanError> {
-        if sets.is_empty() {
-            return Ok(());
-        }
-        self.say(&format!("{} requests together", together.sets.len() + sets.len()));
-        let all: Vec<&Set> = together.sets.iter().chain(sets).copied().collect();
-        let earlier = if together.pins.is_empty() { preferred } else { &together.pins };
-        let answer = match together.apart {
-            true => self.uv.near(self.python, &union(&all), earlier)?,
-            false => self.uv.shared(self.python, &union(&all), earlier)?,
-        };
-        match answer {
-            Ok(pins) => *together = Together { sets: all, pins, apart: together.apart },
-            Err(reason) if sets.len() == 1 => apart.push((sets[0], reason)),
-            Err(_) => {
-                let (first, second) = sets.split_at(sets.len() / 2);
-                self.add(together, first, preferred, apart)?;
-                self.add(together, second, preferred, apart)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives a group the versions that others have, instead of further ones, where it can have them.
-    fn draw_near(
-        &self,
-        number: usize,
-        groups: &mut [Together<'_>],
-        shared: &[String],
-    ) -> Result<(), PlanError> {
-        let others = groups.iter().enumerate().filter(|(other, _)| *other != number);
-        let others: BTreeSet<&String> =
-            shared.iter().chain(others.flat_map(|(_, group)| &group.pins)).collect();
-        let further = |pins: &[String]| pins.iter().filter(|pin| !others.contains(pin)).count();
-        let name = |pin: &str| pin.split("==").next().unwrap_or_default().to_owned();
-        let version = |pin: &str| Version::from_str(pin.split_once("==")?.1).ok();
-        let mut known: BTreeMap<String, Vec<&String>> = BTreeMap::new();
-        for pin in &others {
-            known.entry(name(pin)).or_default().push(pin);
-        }
-        known.values_mut().for_each(|pins| pins.sort_by_key(|pin| std::cmp::Reverse(version(pin))));
-        let union = union(&groups[number].sets);
-        let mut pins = groups[number].pins.clone();
-        // The newest of the others first, then the next one, for all packages at once.
-        for rank in 0..known.values().map(Vec::len).max().unwrap_or(0) {
-            let instead = |pin: &String| {
-                let other =
-                    known.get(&name(pin)).filter(|_| !others.contains(pin)).and_then(|all| all.get(rank));
-                other.map_or(pin, |other| *other).clone()
-            };
-            let wanted: Vec<String> = pins.iter().map(instead).collect();
-            if wanted == pins {
-                continue;
-            }
-            self.say("fewer versions");
-            if let Ok(found) = self.uv.near(self.python, &union, &wanted)?
-                && further(&found) < further(&pins)
-            {
-                pins = found;
-            }
-        }
-        groups[number].pins = pins;
-        Ok(())
-    }
-
-    /// What a request comes to with versions that were chosen for it.
-    fn planned(
-        &self,
-        set: &Set,
-        chosen: &[String],
-        by_itself: &[String],
-        apart: Option<String>,
-    ) -> Result<Planned, PlanError> {
-        let (pins, others) = self.pinned(&set.requirements, chosen)?;
-        if let Some(name) = others.first() {
-            return Err(broken(set, format!("{name} has no version in the plan")));
-        }
-        let older = older(set, &pins, by_itself);
-        Ok(Planned { set: set.clone(), pins, apart, older })
-    }
-
-    /// Resolves with versions, and gives the packages that aren't among them.
-    fn pinned(
-        &self,
-        requirements: &[String],
-        chosen: &[String],
-    ) -> Result<(BTreeMap<String, Pin>, Vec<String>), PlanError> {
+    /// The wheels of requirements with the versions that were chosen for them.
+    fn wheels(&self, requirements: &[String], chosen: &[String]) -> Result<Pins, PlanError> {
         if requirements.is_empty() {
-            return Ok((BTreeMap::new(), Vec::new()));
+            return Ok(Pins::new());
         }
         let answer = self.uv.resolve(self.python, requirements, chosen)?;
         let pins =
             answer.map_err(|reason| PlanError::Broken { services: requirements.join(", "), reason })?;
-        let names: BTreeSet<&str> = chosen.iter().filter_map(|pin| pin.split("==").next()).collect();
-        let others = pins.keys().filter(|name| !names.contains(name.as_str())).cloned().collect();
-        Ok((pins, others))
+        Ok(pins.into_iter().map(|(name, pin)| (name, Arc::new(pin))).collect())
     }
-}
-
-/// What a request names itself and gets from an older series: another first number, or the second behind a zero.
-fn older(set: &Set, pins: &BTreeMap<String, Pin>, by_itself: &[String]) -> Vec<Older> {
-    let series = |version: &str| {
-        let version = Version::from_str(version).ok()?;
-        let release = version.release().to_vec();
-        Some(release.iter().position(|part| *part != 0).map_or(release.clone(), |at| release[..=at].to_vec()))
-    };
-    let asked: BTreeSet<String> =
-        set.requirements.iter().filter_map(|text| Some(Named::parse(text).ok()?.name)).collect();
-    let pairs = by_itself.iter().filter_map(|pin| pin.split_once("=="));
-    pairs
-        .filter(|(name, _)| asked.contains(*name))
-        .filter_map(|(name, alone)| {
-            let planned = &pins.get(name)?.version;
-            let (before, now) = (series(alone)?, series(planned)?);
-            let older = now < before;
-            older.then(|| Older { name: name.to_owned(), planned: planned.clone(), alone: alone.to_owned() })
-        })
-        .collect()
 }
 
 fn broken(set: &Set, reason: String) -> PlanError {
@@ -348,60 +244,27 @@ fn text(pin: &Pin) -> String {
     format!("{}=={}", pin.name, pin.version)
 }
 
+/// The name in `name==version`.
+fn name(pin: &str) -> &str {
+    pin.split("==").next().unwrap_or_default()
+}
+
 impl Plan {
     /// All versions of each package, over all requests of one interpreter; the oldest first.
     #[must_use]
     pub fn versions(&self, python: &str) -> BTreeMap<&str, Vec<&str>> {
-        let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut versions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for planned in self.planned.iter().filter(|planned| planned.set.python == python) {
             for pin in planned.pins.values() {
-                versions.entry(&pin.name).or_default().push(&pin.version);
+                versions.entry(&pin.name).or_default().insert(&pin.version);
             }
         }
-        for versions in versions.values_mut() {
-            versions.sort_by_key(|version| (Version::from_str(version).ok(), *version));
-            versions.dedup();
+        let mut all: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (name, versions) in versions {
+            let mut versions: Vec<&str> = versions.into_iter().collect();
+            versions.sort_by_cached_key(|version| Version::from_str(version).ok());
+            all.insert(name, versions);
         }
-        versions
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn older_series_are_told() {
-        let set = Set {
-            python: "3.11".into(),
-            requirements: ["a", "b", "c>=1", "d"].map(str::to_owned).to_vec(),
-            services: vec!["s".into()],
-        };
-        let pin = |name: &str, version: &str| {
-            (
-                name.to_owned(),
-                Pin {
-                    name: name.into(),
-                    version: version.into(),
-                    url: String::new(),
-                    sha256: String::new(),
-                    size: None,
-                },
-            )
-        };
-        let pins = BTreeMap::from([
-            pin("a", "0.18.0"),
-            pin("b", "2.1"),
-            pin("c", "1.9"),
-            pin("d", "0.5.9"),
-            pin("e", "1"),
-        ]);
-        let alone = ["a==0.86.2", "b==2.9", "c==2.0", "d==0.5.10", "e==3"].map(str::to_owned);
-        let found: Vec<String> = older(&set, &pins, &alone)
-            .iter()
-            .map(|older| format!("{} {} {}", older.name, older.planned, older.alone))
-            .collect();
-        assert_eq!(found, ["a 0.18.0 0.86.2", "c 1.9 2.0"]);
+        all
     }
 }
