@@ -53,6 +53,13 @@ impl Chooser<'_> {
         let mut groups = self.as_before(&order, shared)?;
         for group in &mut groups {
             *group = Group::of(std::mem::take(&mut group.together), &why, group.settled);
+            // The reason that was given still holds, and one in other words would only look like a change.
+            for (set, reason) in group.together.sets.iter().zip(&mut group.reasons).filter(|_| group.settled)
+            {
+                let earlier = self.earlier.get(set.requirements.as_slice());
+                *reason =
+                    earlier.and_then(|earlier| earlier.reason.clone()).unwrap_or(std::mem::take(reason));
+            }
         }
         let done: BTreeSet<&Set> = groups.iter().flat_map(|group| group.sets().to_vec()).collect();
         order.retain(|set| !done.contains(set));

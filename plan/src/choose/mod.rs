@@ -111,12 +111,7 @@ pub type Progress<'a> = dyn FnMut(&str, &str) + Send + 'a;
 ///
 /// # Errors
 /// When uv can't be asked, or contradicts itself.
-pub fn choose(
-    sets: &[Set],
-    uv: &Uv,
-    before: &Lock,
-    progress: &mut Progress<'_>,
-) -> Result<Plan, PlanError> {
+pub fn choose(sets: &[Set], uv: &Uv, before: &Lock, progress: &mut Progress<'_>) -> Result<Plan, PlanError> {
     let mut plan = Plan::default();
     let pythons: BTreeSet<&str> = sets.iter().map(|set| set.python.as_str()).collect();
     for python in pythons {

@@ -44,11 +44,7 @@ pub(super) struct Together<'a> {
 }
 
 impl<'a, 'b> Search<'a, 'b> {
-    pub(super) fn new(
-        ask: &'b Ask<'b>,
-        preferred: &'b [String],
-        learn: bool,
-    ) -> Self {
+    pub(super) fn new(ask: &'b Ask<'b>, preferred: &'b [String], learn: bool) -> Self {
         Self {
             ask,
             preferred,
