@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use plinth_plan::{Base, PlanError, Set, Uv, UvError, bases, sets};
+use plinth_plan::{Base, Interpreters, PlanError, Set, Uv, UvError, bases, sets};
 use plinth_scan::Fleet;
 
 use crate::cli::runtime;
@@ -43,9 +43,9 @@ impl Asked {
         scan::read(&self.trees, self.policy.as_deref())
     }
 
-    /// The recipes of base images for it.
-    pub(crate) fn bases(&self, fleet: &Fleet) -> Vec<Base> {
-        bases(fleet, &self.python)
+    /// The recipes of base images for it. `before` gives the Dockerfile of an earlier one, by its directory.
+    pub(crate) fn bases(&self, fleet: &Fleet, before: impl Fn(&str) -> Option<String>) -> Vec<Base> {
+        bases(fleet, &self.python, before)
     }
 
     /// Its requests.
@@ -89,6 +89,7 @@ impl Asked {
             index_url: self.index_url.clone(),
             platform: self.platform.clone(),
             by_hand: None,
+            interpreters: Interpreters::default(),
         }
     }
 }

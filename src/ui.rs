@@ -1,7 +1,8 @@
 //! Progress on standard error: a bar on a terminal, a line per event anywhere else.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -9,7 +10,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 #[derive(Clone)]
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
+    said: Arc<Mutex<Option<(String, Instant)>>>,
 }
+
+/// Without a terminal, a phase that takes longer says so that often.
+const PAUSE: Duration = Duration::from_secs(10);
 
 impl Progress {
     /// A progress display that does not know yet how much there is to do.
@@ -23,7 +28,7 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
-        Self { bar }
+        Self { bar, said: Arc::default() }
     }
 
     /// More builds to come.
@@ -37,6 +42,23 @@ impl Progress {
     pub(crate) fn now(&self, what: &str) {
         if let Some(bar) = &self.bar {
             bar.set_message(what.to_owned());
+        }
+    }
+
+    /// A phase of long work, and how far it is. Without a terminal, a line for each phase, and further ones at long intervals.
+    pub(crate) fn phase(&self, phase: &str, what: &str) {
+        let both = [phase, what].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(": ");
+        if let Some(bar) = &self.bar {
+            return bar.set_message(both);
+        }
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = match &*said {
+            Some((last, at)) if last == phase => (at.elapsed() >= PAUSE).then_some(both.as_str()),
+            _ => Some(phase),
+        };
+        if let Some(line) = line {
+            note(line);
+            *said = Some((phase.to_owned(), Instant::now()));
         }
     }
 

@@ -14,7 +14,7 @@ use crate::wheels::Wheels;
 /// platform and index.
 #[must_use]
 pub fn lock(plan: &Plan, wheels: &Wheels, layer: Vec<Layer>, head: Lock) -> Lock {
-    let mut package = BTreeSet::new();
+    let mut seen = BTreeSet::new();
     let mut lock = head;
     lock.layer = layer;
     for planned in &plan.planned {
@@ -26,8 +26,12 @@ pub fn lock(plan: &Plan, wheels: &Wheels, layer: Vec<Layer>, head: Lock) -> Lock
             if apart {
                 versions.push(format!("{}=={}", pin.name, pin.version));
             }
+            // Many requests have the same ones.
+            if !seen.insert((python, &pin.name, &pin.version)) {
+                continue;
+            }
             let known = wheels.get(&pin.sha256);
-            package.insert(Package {
+            lock.package.push(Package {
                 python: python.clone(),
                 name: pin.name.clone(),
                 version: pin.version.clone(),
@@ -46,7 +50,7 @@ pub fn lock(plan: &Plan, wheels: &Wheels, layer: Vec<Layer>, head: Lock) -> Lock
             reason: planned.apart.clone(),
         });
     }
-    lock.package = package.into_iter().collect();
+    lock.package.sort();
     lock.set.sort();
     lock.left_out = plan
         .left_out
@@ -92,24 +96,18 @@ pub fn constraints(plan: &Plan) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
     use super::*;
-    use crate::choose::{LeftOut as Out, Planned};
+    use crate::choose::{LeftOut as Out, Pins, Planned};
     use crate::resolver::Pin;
     use crate::sets::Set as Request;
 
-    fn pins(list: &[(&str, &str)]) -> BTreeMap<String, Pin> {
+    fn pins(list: &[(&str, &str)]) -> Pins {
         let pin = |(name, version): &(&str, &str)| {
-            let url = format!("https://h/{name}-{version}.whl");
-            (
-                (*name).to_owned(),
-                Pin {
-                    name: (*name).into(),
-                    version: (*version).into(),
-                    url,
-                    sha256: "0".repeat(64),
-                    size: None,
-                },
-            )
+            let (name, version) = ((*name).to_owned(), (*version).to_owned());
+            let (url, sha256) = (format!("https://h/{name}-{version}.whl"), "0".repeat(64));
+            (name.clone(), Arc::new(Pin { name, version, url, sha256, size: None }))
         };
         list.iter().map(pin).collect()
     }

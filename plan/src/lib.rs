@@ -5,6 +5,7 @@
 //! ```text
 //! sets      the distinct requests of a fleet: services that ask for the same are one
 //! resolver  uv, asked about one request
+//! interpreter  the interpreters that uv asks with
 //! choose    from the answers to the versions
 //! wheels    sizes of wheels, and what they need
 //! fetch     asking a server about wheels, and fetching them
@@ -27,6 +28,7 @@ mod choose;
 mod document;
 mod fetch;
 mod imports;
+mod interpreter;
 mod layers;
 mod moves;
 mod resolver;
@@ -34,9 +36,10 @@ mod sets;
 mod wheels;
 
 pub use base::{Base, bases};
-pub use choose::{LeftOut, Older, Plan, PlanError, Planned, choose};
+pub use choose::{LeftOut, Older, Pins, Plan, PlanError, Planned, Progress, choose};
 pub use document::{constraints, lock};
 pub use imports::gone;
+pub use interpreter::Interpreters;
 pub use layers::{Comparison, Figures, compare, layers};
 pub use moves::{Change, Move, Verdict, moves};
 pub use resolver::{Pin, Uv, UvError};

@@ -69,14 +69,14 @@ pub fn moves(
     sets: &[Set],
     uv: &Uv,
     to: &str,
-    progress: &mut dyn FnMut(&str),
+    progress: &mut dyn FnMut(&str, &str),
 ) -> Result<Vec<Move>, PlanError> {
     let mut read: BTreeMap<String, Result<Imports, String>> = BTreeMap::new();
     let mut allowed = Allowed::new();
     let mut all = Vec::new();
     let older: Vec<&Set> = sets.iter().filter(|set| minor(&set.python) < minor(to)).collect();
     for (number, set) in older.iter().enumerate() {
-        progress(&format!("request {} of {}", number + 1, older.len()));
+        progress("requests", &format!("{} of {}", number + 1, older.len()));
         all.push(judge(set, uv, to, &mut read, &mut allowed)?);
     }
     Ok(all)

@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 
 use plinth_layers::uv::parse_pylock;
 
+use crate::interpreter::Interpreters;
+
 /// A version of a package, and its wheel.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pin {
@@ -33,6 +35,8 @@ pub struct Uv {
     pub platform: String,
     /// A file of constraints that a team sets by hand for the versions that its services share.
     pub by_hand: Option<PathBuf>,
+    /// The interpreters to ask with.
+    pub interpreters: Interpreters,
 }
 
 /// uv can't be asked, or its answer can't be used. No request is to blame.
@@ -187,6 +191,9 @@ impl Uv {
             "--python-platform",
             &self.platform,
         ]);
+        if let Some(interpreter) = self.interpreters.of(&self.program, python) {
+            command.arg("--python").arg(interpreter);
+        }
         if let Some(url) = &self.index_url {
             command.args(["--default-index", url]);
         }

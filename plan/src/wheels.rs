@@ -35,7 +35,7 @@ pub fn wheels(plan: &Plan, before: &Lock) -> Wheels {
         .planned
         .iter()
         .flat_map(|planned| planned.pins.values())
-        .map(|pin| (pin.sha256.as_str(), pin))
+        .map(|pin| (pin.sha256.as_str(), pin.as_ref()))
         .collect();
     let mut found = Wheels::new();
     for package in before.package.iter().filter(|package| package.needs.is_some() && package.size.is_some()) {
@@ -48,10 +48,13 @@ pub fn wheels(plan: &Plan, before: &Lock) -> Wheels {
     loop {
         // An extra that somebody asks for now may have been left out then.
         let asked = closure(&found, asked(plan));
+        let mut extras: BTreeMap<&str, Vec<&String>> = BTreeMap::new();
+        for (name, extra) in &asked {
+            extras.entry(name).or_default().push(extra);
+        }
         let lacks = |pin: &Pin| match found.get(&pin.sha256).map(|known| &known.needs) {
             Some(Some(needs)) => {
-                let mut extras = asked.iter().filter(|(name, _)| *name == pin.name);
-                extras.any(|(_, extra)| !needs.extras.contains(extra))
+                extras.get(pin.name.as_str()).into_iter().flatten().any(|extra| !needs.extras.contains(extra))
             }
             _ => true,
         };

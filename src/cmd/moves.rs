@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     }
     let (sets, uv) = (args.asked.sets(&args.asked.fleet()?)?, args.asked.uv());
     let progress = Progress::new();
-    let found = moves(&sets, &uv, &args.to, &mut |what| progress.now(what));
+    let found = moves(&sets, &uv, &args.to, &mut |phase, what| progress.phase(phase, what));
     progress.finish();
     let found = found.map_err(failure)?;
     if found.is_empty() {

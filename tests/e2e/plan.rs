@@ -11,6 +11,7 @@ use crate::support::files::Files;
 use crate::support::image::Image;
 use crate::support::index::Index;
 use crate::support::report::Report;
+use crate::support::wheel::Wheel;
 
 /// The uv of `hack/index`, which `hack/test` names.
 fn uv() -> String {
@@ -145,6 +146,70 @@ fn one_version_where_the_requirements_allow_it() {
     // Its author has decided.
     let own = build("own");
     assert!(own.contains("it has constraints of its own"), "{own}");
+}
+
+#[test]
+fn a_service_more_changes_only_what_it_must() {
+    e2e!();
+    let version = |version: &str| Wheel::simple("alpha", version).file("alpha/data", "x").make();
+    let index = Index::of(&[
+        version("1.0"),
+        version("1.1"),
+        version("2.0"),
+        Wheel::simple("beta", "1.0").make(),
+        Wheel::simple("beta", "1.5").make(),
+    ]);
+    let apt = |install: &str| {
+        format!("FROM {BASE}\nRUN apt-get update && apt-get install -y less\nRUN pip install {install}\n")
+    };
+    let files = Files::new()
+        .with("services/new-1/Dockerfile", apt("'alpha>=2' beta"))
+        .with("services/new-2/Dockerfile", service("'alpha>=2' beta"))
+        .with("services/old/Dockerfile", apt("'alpha<2' beta"))
+        .with("shared/README", "");
+    for number in 0..6 {
+        files.write(&format!("services/other-{number}/Dockerfile"), service("beta"));
+    }
+    let read = |name: &str| std::fs::read_to_string(files.join(&format!("platform/{name}"))).unwrap();
+    let planned = || {
+        let output = plan(files.path(), &index.url(), &[]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        let said = String::from_utf8(output.stderr).unwrap();
+        // Nobody watches, so there is a line for each phase.
+        let count = |text: &str| said.lines().filter(|line| *line == text).count();
+        for phase in ["Python 3.11: requests with the plan", "what the wheels need", "layers"] {
+            assert_eq!(count(phase), 1, "{said}");
+        }
+        let recipe = read("bases/python-3.11/Dockerfile");
+        (read("plinth.lock"), recipe, String::from_utf8(output.stdout).unwrap())
+    };
+    // The lock may be a link to one that others have too.
+    std::fs::create_dir_all(files.join("platform")).unwrap();
+    std::os::unix::fs::symlink("../shared/plinth.lock", files.join("platform/plinth.lock")).unwrap();
+    let (lock, recipe, _) = planned();
+    assert!(files.join("shared/plinth.lock").is_file());
+    assert!(lock.contains("versions = [\"alpha==1.1\"]"), "{lock}");
+    assert!(recipe.contains("      less \\"), "{recipe}");
+
+    // Two that are more, and want less: one version more, and it is only theirs. `less` is below one in five now.
+    for name in ["late-1", "late-2"] {
+        files.write(&format!("services/{name}/Dockerfile"), service("'alpha<1.1' beta"));
+    }
+    let (more, same, said) = planned();
+    let without_reasons = |lock: &str| -> Vec<String> {
+        lock.lines().filter(|line| !line.starts_with("reason")).map(str::to_owned).collect()
+    };
+    let (before, after) = (without_reasons(&lock), without_reasons(&more));
+    assert_eq!(before.iter().filter(|line| !after.contains(line)).count(), 0, "{more}\n{said}");
+    assert!(more.contains("versions = [\"alpha==1.0\"]"), "{more}");
+    assert_eq!(same, recipe);
+    assert!(files.join("platform/plinth.lock").is_symlink());
+
+    // Chosen anew, one version less does.
+    let output = plan(files.path(), &index.url(), &["--upgrade"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(!read("plinth.lock").contains("alpha==1.1"), "{}", read("plinth.lock"));
+    assert!(!files.join("platform/bases/python-3.11").exists());
 }
 
 /// What was asked of the index: pages and metadata, and no wheels.

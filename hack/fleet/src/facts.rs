@@ -34,7 +34,7 @@ impl Fleet {
 }
 
 /// One Dockerfile of the fleet.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Service {
     /// Its name in the fleet, a path.
     pub name: String,
@@ -130,7 +130,7 @@ impl Service {
 }
 
 /// One build stage.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Stage {
     /// An image, or the name of an earlier stage.
     pub base: String,
@@ -149,7 +149,7 @@ pub struct Stage {
 }
 
 /// One RUN that installs Python packages.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct PipStep {
     /// The shape of the shell text, such as `a-sole-r`.
     pub form: String,
@@ -184,7 +184,7 @@ impl PipStep {
 }
 
 /// One install command.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Install {
     /// `pip` or another tool.
     #[serde(default = "pip")]
@@ -211,7 +211,7 @@ fn pip() -> String {
 }
 
 /// A requirement file as a command names it.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct FileRef {
     /// The path as written.
     #[serde(rename = "ref")]
@@ -238,7 +238,7 @@ impl FileRef {
 }
 
 /// One RUN that uses npm.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct NodeStep {
     /// The stage it is in.
     #[serde(default)]
@@ -254,7 +254,7 @@ pub struct NodeStep {
 }
 
 /// A CMD or ENTRYPOINT.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Command {
     /// `exec` or `shell`.
     pub kind: String,
@@ -263,7 +263,7 @@ pub struct Command {
 }
 
 /// What a service's pip steps amount to, measured in the fleet.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 pub struct Effective {
     /// Every requirement asked for, sorted.
     #[serde(default)]

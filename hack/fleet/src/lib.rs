@@ -16,3 +16,4 @@ pub mod pip;
 pub mod requirements;
 pub mod select;
 pub mod stage;
+pub mod vary;

@@ -8,6 +8,7 @@ use plinth_fleet::facts::{Fleet, Service};
 use plinth_fleet::generate;
 use plinth_fleet::select::{Set, select};
 use plinth_fleet::stage::Changes;
+use plinth_fleet::vary::varied;
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -33,6 +34,9 @@ enum Command {
         /// So many services: the set again and again, below copy-1, copy-2, …
         #[arg(long, value_name = "N")]
         count: Option<usize>,
+        /// Every second service of the copies asks for a part of what the real one asks for
+        #[arg(long)]
+        vary: bool,
         /// Put this registry (and path) in front of every base image
         #[arg(long)]
         registry: Option<String>,
@@ -84,17 +88,23 @@ fn main() -> Result<()> {
     let fleet = Fleet::load().context("the facts are damaged")?;
     let mut stdout = std::io::stdout().lock();
     match Args::parse().command {
-        Command::Generate { out, set, only, count, registry, base, as_found, without_apt } => {
+        Command::Generate { out, set, only, count, vary, registry, base, as_found, without_apt } => {
             let images = Images { registry, instead: base };
             let changes = Changes { as_found, without_apt };
             let services = select(&fleet, set.into(), &only)?;
             for number in 0..count.unwrap_or(services.len()) {
                 let Some(service) = services.get(number % services.len().max(1)) else { break };
-                let out = match number / services.len() {
+                let copy = number / services.len();
+                let out = match copy {
                     0 => out.clone(),
                     copy => out.join(format!("copy-{copy}")),
                 };
-                let dir = generate::write(&out, &fleet, service, &images, &changes)?;
+                let part = (vary && copy > 0 && (copy + number) % 2 == 1)
+                    .then(|| varied(&fleet, service, number as u64));
+                let dir = match &part {
+                    Some((fleet, service)) => generate::write(&out, fleet, service, &images, &changes)?,
+                    None => generate::write(&out, &fleet, service, &images, &changes)?,
+                };
                 writeln!(stdout, "{}", dir.display())?;
             }
         }

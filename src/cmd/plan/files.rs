@@ -35,12 +35,29 @@ pub(super) fn write(files: &[(PathBuf, String)]) -> Result<(), Failure> {
             return Err(Failure::new(format!("`{}` is a directory", path.display()))
                 .hint("nothing was written; plinth plan writes a file of that name"));
         }
-        ready.push((prepare(path, text).during(doing())?, path));
+        let path = through_links(path).during(doing())?;
+        ready.push((prepare(&path, text).during(doing())?, path));
     }
     for (file, path) in ready {
-        file.persist(path).map_err(|error| error.error).during(format!("write `{}`", path.display()))?;
+        file.persist(&path).map_err(|error| error.error).during(format!("write `{}`", path.display()))?;
     }
     Ok(())
+}
+
+/// Where a file really is: what a link leads to is written, and the link stays.
+fn through_links(path: &Path) -> std::io::Result<PathBuf> {
+    /// As many as Linux follows.
+    const MOST: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..MOST {
+        if !path.is_symlink() {
+            return Ok(path);
+        }
+        // Relative to where the link is; it may lead to what isn't there yet.
+        let target = std::fs::read_link(&path)?;
+        path = path.parent().map_or(target.clone(), |directory| directory.join(&target));
+    }
+    Err(std::io::Error::other("too many links lead to one another"))
 }
 
 /// A file with its content, beside where it goes.
@@ -52,4 +69,32 @@ fn prepare(path: &Path, text: &str) -> std::io::Result<tempfile::NamedTempFile> 
     file.write_all(text.as_bytes())?;
     std::fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn what_a_link_leads_to_is_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        std::fs::create_dir(at("shared")).unwrap();
+        std::fs::write(at("shared/plinth.lock"), "old").unwrap();
+        symlink("shared/plinth.lock", at("there")).unwrap();
+        symlink("there", at("plinth.lock")).unwrap();
+        symlink("shared/new", at("new")).unwrap();
+        write(&[(at("plinth.lock"), "1".into()), (at("new"), "2".into()), (at("file"), "3".into())]).unwrap();
+        assert_eq!(std::fs::read_link(at("plinth.lock")).unwrap(), Path::new("there"));
+        for (name, text) in [("shared/plinth.lock", "1"), ("shared/new", "2"), ("file", "3")] {
+            assert_eq!(std::fs::read_to_string(at(name)).unwrap(), text, "{name}");
+            assert!(!at(name).is_symlink());
+        }
+        symlink("circle", at("circle")).unwrap();
+        assert!(write(&[(at("circle"), String::new()), (at("other"), String::new())]).is_err());
+        assert!(!at("other").exists());
+    }
 }

@@ -56,15 +56,15 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
         _ => Lock::new(&args.asked.platform),
     };
     let progress = Progress::new();
-    let plan = choose(&sets, &uv, &before.versions(), &mut |what| progress.now(what));
+    let plan = choose(&sets, &uv, &before, &mut |phase, what| progress.phase(phase, what));
     let plan = plan.inspect_err(|_| progress.finish()).map_err(failure)?;
     let has = |name: &&String| plan.planned.iter().any(|planned| planned.pins.contains_key(*name));
     for name in set_by_hand.iter().filter(|name| !has(name)) {
         note(&format!("{}: no service has `{name}`", by_hand::FILE));
     }
-    progress.now("what the wheels need");
+    progress.phase("what the wheels need", "");
     let wheels = wheels(&plan, &before);
-    progress.now("layers");
+    progress.phase("layers", "");
     let layers = layers(&plan, &wheels, &before.layer);
     progress.finish();
     let mut told = summary(&plan);
@@ -76,7 +76,11 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     head.compilers = args.asked.compilers(&before.compilers)?;
     let lock = plinth_plan::lock(&plan, &wheels, layers, head).to_text().during("write the lock")?;
     let mut files = vec![(lock_file, lock), (constraints_file, constraints(&plan))];
-    for base in args.asked.bases(&fleet) {
+    let recipe = |directory: &str| {
+        let file = args.output.join(directory).join("Dockerfile");
+        std::fs::read_to_string(file).ok().filter(|_| !args.upgrade)
+    };
+    for base in args.asked.bases(&fleet, recipe) {
         told.push_str(&of_base(&base));
         let directory = args.output.join(base.directory());
         files.extend(base.files().map(|(name, text)| (directory.join(name), text)));

@@ -95,6 +95,13 @@ pub(super) fn of_layers(python: &str, comparison: &Comparison) -> String {
             megabytes(comparison.new_bytes)
         ));
     }
+    if comparison.in_parts > 0 {
+        out.push_str(&format!(
+            "{} of those that stay are in some installs only in part; these store {} by themselves\n",
+            comparison.in_parts,
+            megabytes(comparison.in_parts_bytes)
+        ));
+    }
     out
 }
 
