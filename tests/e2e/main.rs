@@ -26,6 +26,7 @@ mod cut;
 mod definitions;
 mod fleet;
 mod foreign;
+mod foreign_lock;
 mod generated;
 mod grouped;
 mod local_wheels;
