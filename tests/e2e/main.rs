@@ -32,6 +32,7 @@ mod grouped;
 mod local_wheels;
 mod lock;
 mod moves;
+mod musl;
 mod passthrough;
 mod patched;
 mod pip;

@@ -49,7 +49,8 @@ pub(super) async fn run(
     let metadata = rewrite.graph()[step].metadata()?;
     let origin = Origin { op: Some(step), ignore_cache: metadata.ignore_cache, group: None };
     let before = inputs[candidate.exec.mounts[candidate.root].input as usize];
-    let mut base = base(cx, rewrite, &tool, before, originals, locked).await?;
+    let own_platform = locked.filter(|_| foreign.is_none());
+    let mut base = base(cx, rewrite, &tool, before, originals, own_platform).await?;
     if foreign.is_some() {
         compilers(cx, rewrite, &tool, locked, &mut base).await;
     }

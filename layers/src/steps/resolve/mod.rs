@@ -43,7 +43,7 @@ use self::ask::ask;
 use self::before::{Prepared, asked_of_uv, prepare};
 use self::follow::follow;
 pub use self::follow::{FoundProgram, ResolveSpec, next};
-pub use self::foreign::{Foreign, machine};
+pub use self::foreign::{Followed, Foreign, Requests, follow_lock, machine};
 use self::judge::judge;
 use self::locked::Constraints;
 use self::mounted::mounted;

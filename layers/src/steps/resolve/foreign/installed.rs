@@ -6,7 +6,7 @@ use std::str::FromStr as _;
 
 use pep440_rs::Version;
 
-use super::python::{PREFIX, Python};
+use super::python::{PREFIX, Release};
 use crate::facts::RootFs;
 use crate::wheel::{headers, name};
 
@@ -33,7 +33,7 @@ pub(super) struct Installed {
 /// If there are some of another kind, or in other places, so that it isn't clear what pip would make of them.
 pub(super) fn read(
     fs: &RootFs<'_>,
-    python: &Python,
+    python: &Release,
     by_script: bool,
 ) -> Result<BTreeMap<String, Installed>, String> {
     let (stdlib, site) = (python.stdlib(), python.site());

@@ -21,13 +21,13 @@ mod python;
 mod settings;
 mod target;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use self::closure::{Chosen, Closure, closure};
-use self::python::Python;
+use self::python::{Python, Release};
 use self::target::Target;
 use super::before::{Prepared, prepare};
 use super::stubs::{filename, platform};
@@ -100,39 +100,90 @@ fn read(
     }
     state.check(&command, launcher.script.is_some(), index)?;
     let pip = state.pip()?;
-    let installed = installed::read(&fs, &python, launcher.script.is_some())?;
-
-    let pins = lock.cover(&python.minor, &asked?)?;
-    let mut packages: BTreeMap<&str, &Package> = BTreeMap::new();
-    for package in lock.package.iter().filter(|package| package.python == python.minor) {
-        if pins.contains(&format!("{}=={}", package.name, package.version)) {
-            packages.insert(&package.name, package);
-        }
-    }
-    let target = Target::new(&python, machine, glibc)?;
-    let closure = closure(&requirements, &packages, &installed, &target)?;
+    let requests = Requests { asked: asked?, requirements };
+    let followed =
+        follow(lock, &requests, root, &python.release, &foreign.architecture, launcher.script.is_some())?;
     let compiler = compiler(&python, compilers)?;
     let mut interpreter = python.interpreter(&launcher.interpreter);
-    interpreter.fingerprint = fingerprint(root, Path::new(&python.physical), &python.minor)
+    interpreter.fingerprint = fingerprint(root, Path::new(&python.physical), &python.release.minor)
         .map_err(|_| "its interpreter can't be read".to_owned())?;
     let plan = Plan {
         installer: "pip".to_owned(),
         installer_version: pip,
         interpreter,
-        scheme: scheme(&python),
-        install: closure
-            .order()
-            .into_iter()
-            .map(|name| distribution(&closure, name))
-            .collect::<Result<_, _>>()?,
-        remove: removals(&closure)?,
-        satisfied: closure.satisfied(),
+        scheme: scheme(&python.release),
+        install: followed.install,
+        remove: followed.remove,
+        satisfied: followed.satisfied,
         left: Vec::new(),
         fetch_with: Vec::new(),
         locked: Some(Locked::Covered),
         compiler: Some(compiler),
     };
     Ok(plan)
+}
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Requests {
+    /// In normal form.
+    pub asked: BTreeSet<String>,
+    /// As it is written.
+    pub requirements: Vec<String>,
+}
+
+/// What follows from a lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Followed {
+    /// What is installed, in pip's order.
+    pub install: Vec<Distribution>,
+    /// What is uninstalled first.
+    pub remove: Vec<Removal>,
+    /// `name version` of what is there already.
+    pub satisfied: Vec<String>,
+}
+
+/// What pip would install with the versions of a lock, without asking it.
+///
+/// `version` is `X.Y.Z` of the interpreter below `/usr/local` of the root file system at `root`.
+///
+/// # Errors
+/// If pip's answer isn't certain. One clause.
+pub fn follow_lock(
+    lock: &Lock,
+    requests: &Requests,
+    root: &Path,
+    version: &str,
+    architecture: &str,
+) -> Result<Followed, String> {
+    follow(lock, requests, root, &Release::new(version), architecture, false)
+}
+
+fn follow(
+    lock: &Lock,
+    requests: &Requests,
+    root: &Path,
+    release: &Release,
+    architecture: &str,
+    by_script: bool,
+) -> Result<Followed, String> {
+    let (machine, glibc) = of_lock(lock, architecture)?;
+    let installed = installed::read(&RootFs::new(root), release, by_script)?;
+    let pins = lock.cover(&release.minor, &requests.asked)?;
+    let mut packages: BTreeMap<&str, &Package> = BTreeMap::new();
+    for package in lock.package.iter().filter(|package| package.python == release.minor) {
+        if pins.contains(&format!("{}=={}", package.name, package.version)) {
+            packages.insert(&package.name, package);
+        }
+    }
+    let target = Target::new(release, machine, glibc)?;
+    let closure = closure(&requests.requirements, &packages, &installed, &target)?;
+    let order = closure.order();
+    Ok(Followed {
+        install: order.into_iter().map(|name| distribution(&closure, name)).collect::<Result<_, _>>()?,
+        remove: removals(&closure)?,
+        satisfied: closure.satisfied(),
+    })
 }
 
 /// Machine and glibc of a lock, if it is for this architecture.
@@ -148,7 +199,7 @@ fn of_lock<'a>(lock: &Lock, architecture: &'a str) -> Result<(&'static str, (u32
 }
 
 /// The places of a Python below `/usr/local`: those of its own build, with nothing that leads elsewhere.
-fn scheme(python: &Python) -> Scheme {
+fn scheme(python: &Release) -> Scheme {
     Scheme {
         purelib: python.site(),
         platlib: python.site(),
@@ -164,16 +215,16 @@ fn compiler(python: &Python, images: &[std::path::PathBuf]) -> Result<Compiler, 
     let mut why = None;
     for (image, root) in images.iter().enumerate() {
         match Python::read(&RootFs::new(root), &python.physical, std::env::consts::ARCH) {
-            Ok(own) if own.version == python.version => {
+            Ok(own) if own.release.version == python.release.version => {
                 let interpreter = own.interpreter(&own.physical);
                 return Ok(Compiler { image, interpreter });
             }
-            Ok(own) => why = Some(format!("it has {}", own.version)),
+            Ok(own) => why = Some(format!("it has {}", own.release.version)),
             Err(reason) => why = why.or(Some(reason)),
         }
     }
     let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
-    Err(format!("no image for this machine has Python {} to compile with{why}", python.version))
+    Err(format!("no image for this machine has Python {} to compile with{why}", python.release.version))
 }
 
 fn distribution(closure: &Closure<'_>, name: &str) -> Result<Distribution, String> {

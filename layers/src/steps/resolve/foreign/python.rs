@@ -13,15 +13,40 @@ use crate::resolution::Interpreter;
 pub(super) const PREFIX: &str = "/usr/local";
 
 /// Magic numbers of the byte code of releases: CPython changes none once X.Y.0 is out. Whoever compiles is asked again.
-const MAGIC: &[(u32, u16)] = &[(10, 3439), (11, 3495), (12, 3531), (13, 3571), (14, 3627)];
+/// Before 3.11, pip reads what is installed in another way.
+const MAGIC: &[(u32, u16)] = &[(11, 3495), (12, 3531), (13, 3571), (14, 3627)];
 
-/// What is known of an interpreter by its files.
+/// A release of Python, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Python {
+pub(super) struct Release {
     /// `X.Y.Z`, a final release.
     pub(super) version: String,
     /// `X.Y`.
     pub(super) minor: String,
+}
+
+impl Release {
+    /// The release `X.Y.Z`.
+    pub(super) fn new(version: &str) -> Self {
+        let minor = version.rsplit_once('.').map(|(minor, _)| minor.to_owned()).unwrap_or_default();
+        Self { version: version.to_owned(), minor }
+    }
+
+    /// The directory of the standard library.
+    pub(super) fn stdlib(&self) -> String {
+        format!("{PREFIX}/lib/python{}", self.minor)
+    }
+
+    /// The directory of installed distributions.
+    pub(super) fn site(&self) -> String {
+        format!("{}/site-packages", self.stdlib())
+    }
+}
+
+/// What is known of an interpreter by its files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Python {
+    pub(super) release: Release,
     /// `SOABI`.
     pub(super) abi: String,
     /// Its file, without links on the way.
@@ -52,14 +77,7 @@ impl Python {
         check_places(fs, &bin, &minor)?;
         let version = version(fs, &minor)?;
         let abi = abi(fs, &minor, machine)?;
-        Ok(Self { version, minor, abi, physical, magic })
-    }
-
-    #[cfg(test)]
-    pub(super) fn for_tests(version: &str) -> Self {
-        let minor = version.rsplit_once('.').map(|(minor, _)| minor.to_owned()).unwrap_or_default();
-        let physical = format!("{PREFIX}/bin/python{minor}");
-        Self { version: version.to_owned(), minor, abi: String::new(), physical, magic: String::new() }
+        Ok(Self { release: Release { version, minor }, abi, physical, magic })
     }
 
     /// As it would describe itself, called `executable`.
@@ -67,22 +85,12 @@ impl Python {
         Interpreter {
             executable: executable.to_owned(),
             physical: self.physical.clone(),
-            version: self.version.clone(),
-            cache_tag: format!("cpython-{}", self.minor.replace('.', "")),
+            version: self.release.version.clone(),
+            cache_tag: format!("cpython-{}", self.release.minor.replace('.', "")),
             abi: self.abi.clone(),
             magic: self.magic.clone(),
             fingerprint: String::new(),
         }
-    }
-
-    /// The directory of the standard library.
-    pub(super) fn stdlib(&self) -> String {
-        format!("{PREFIX}/lib/python{}", self.minor)
-    }
-
-    /// The directory of installed distributions.
-    pub(super) fn site(&self) -> String {
-        format!("{}/site-packages", self.stdlib())
     }
 }
 

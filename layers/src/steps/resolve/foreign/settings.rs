@@ -160,7 +160,7 @@ impl State<'_> {
     /// Nothing of the user's own.
     fn check_home(&self) -> Result<(), String> {
         let home = self.variable("HOME").unwrap_or("/root");
-        let minor = &self.python.minor;
+        let minor = &self.python.release.minor;
         for file in [
             format!("{home}/.netrc"),
             format!("{home}/_netrc"),
@@ -186,9 +186,9 @@ impl State<'_> {
                 .map(|name| name.to_string_lossy().split('.').next().unwrap_or_default().to_owned())
                 .collect()
         };
-        let stdlib = self.python.stdlib();
+        let stdlib = self.python.release.stdlib();
         let library = modules(&stdlib).into_iter().chain(modules(&format!("{stdlib}/lib-dynload")));
-        let library = library.chain(modules(&self.python.site()));
+        let library = library.chain(modules(&self.python.release.site()));
         let library: BTreeSet<String> = library.collect();
         for name in self.fs.names(Path::new(bin)) {
             let name = name.to_string_lossy();
@@ -215,7 +215,7 @@ impl State<'_> {
 
     /// The version of the pip that is there.
     pub(super) fn pip(&self) -> Result<String, String> {
-        let file = format!("{}/pip/__init__.py", self.python.site());
+        let file = format!("{}/pip/__init__.py", self.python.release.site());
         let text = self.fs.read(Path::new(&file), 1 << 14).ok_or("there is no pip in its site-packages")?;
         let text = String::from_utf8_lossy(&text);
         let version = text.lines().find_map(|line| line.strip_prefix("__version__ = \"")?.strip_suffix('"'));
@@ -225,7 +225,7 @@ impl State<'_> {
             return Err("a pip before 22.2".to_owned());
         }
         for other in ["pip", "pip.py", "pip.pyc"] {
-            let path = format!("{}/{other}", self.python.stdlib());
+            let path = format!("{}/{other}", self.python.release.stdlib());
             if self.exists(&path) {
                 return Err(format!("there is {path}"));
             }

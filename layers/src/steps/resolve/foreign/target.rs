@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 use pep440_rs::{Version, VersionSpecifiers};
 use pep508_rs::{ExtraName, MarkerEnvironment, MarkerEnvironmentBuilder, Requirement, VerbatimUrl};
 
-use super::python::Python;
+use super::python::Release;
 
 /// An interpreter on Linux with glibc.
 pub(super) struct Target {
@@ -19,7 +19,7 @@ pub(super) struct Target {
 
 impl Target {
     /// What a Python is on a machine.
-    pub(super) fn new(python: &Python, machine: &'static str, glibc: (u32, u32)) -> Result<Self, String> {
+    pub(super) fn new(python: &Release, machine: &'static str, glibc: (u32, u32)) -> Result<Self, String> {
         let unclear = |_| "its Python has an unusual version".to_owned();
         let minor =
             python.minor.trim_start_matches("3.").parse().map_err(|_| "its Python isn't 3".to_owned())?;
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn wheels_that_fit() {
-        let python = super::super::python::Python::for_tests("3.11.2");
+        let python = Release::new("3.11.2");
         let target = Target::new(&python, "aarch64", (2, 36)).unwrap();
         for fits in [
             "a-1-py3-none-any.whl",
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn markers() {
-        let python = super::super::python::Python::for_tests("3.11.2");
+        let python = Release::new("3.11.2");
         let target = Target::new(&python, "aarch64", (2, 36)).unwrap();
         let applies = |text: &str, extras: &[&str]| {
             let extras: Vec<ExtraName> = extras.iter().map(|extra| extra.parse().unwrap()).collect();
