@@ -173,7 +173,7 @@ fn in_circles(lock: &Lock, installed: &[(String, String, Needs)]) -> bool {
 }
 
 /// What can be compared: pip's own spelling of what others ask for shows in few things, and is looked at there.
-fn parts(plan: &Plan, sorted: bool) -> (Vec<(String, String, bool)>, Vec<(String, String)>, Vec<String>) {
+fn parts(plan: &Plan, sorted: bool) -> Parts {
     let install = plan.install.iter().map(|one| (one.name.clone(), one.sha256.clone(), one.requested));
     parts_of(
         install.collect(),

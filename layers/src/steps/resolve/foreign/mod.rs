@@ -187,7 +187,7 @@ fn follow(
 }
 
 /// Machine and glibc of a lock, if it is for this architecture.
-fn of_lock<'a>(lock: &Lock, architecture: &'a str) -> Result<(&'static str, (u32, u32)), String> {
+fn of_lock(lock: &Lock, architecture: &str) -> Result<(&'static str, (u32, u32)), String> {
     let machine = machine(architecture).ok_or("no lock is for this architecture")?;
     let (known, glibc) = platform(&lock.platform).ok_or("the lock is for no glibc")?;
     let (major, minor) = glibc.split_once('.').ok_or("the lock is for no glibc")?;
