@@ -16,7 +16,7 @@ use plinth_layers::steps::resolve::{Followed, Requests, follow_lock, resolve};
 use resolve_index::{Index, Venv, is_root};
 
 /// How many fleets there are. With `PLINTH_TEST_FLEETS=N`, as many as that.
-const FLEETS: u64 = 40;
+const FLEETS: u64 = 12;
 
 /// Numbers by chance, the same in each run.
 struct Chance(u64);

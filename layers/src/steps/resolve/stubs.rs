@@ -22,7 +22,7 @@ use crate::lock::{Lock, Needs, Package};
 use crate::pip::{Report, percent_decode};
 
 /// The index that pip asks if nobody says otherwise.
-const DEFAULT_INDEX: &str = "https://pypi.org/simple";
+pub(super) const DEFAULT_INDEX: &str = "https://pypi.org/simple";
 
 /// Stubs in a directory.
 #[derive(Clone, Debug)]

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::python::{PREFIX, Python};
 use crate::facts::RootFs;
 use crate::pip::{PipCommand, steers};
+use crate::steps::resolve::stubs::DEFAULT_INDEX;
 
 /// Options that change nothing about what is installed.
 const OPTIONS: &[&str] = &[
@@ -81,9 +82,6 @@ const KEYS: &[&str] = &[
     "root-user-action",
     "timeout",
 ];
-
-/// The index that pip asks if nobody says otherwise.
-const DEFAULT_INDEX: &str = "https://pypi.org/simple";
 
 /// The state that pip would run in.
 pub(super) struct State<'a> {
