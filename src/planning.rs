@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use plinth_layers::steps::resolve::machine;
 use plinth_plan::{Base, Interpreters, PlanError, Set, Uv, UvError, bases, sets};
 use plinth_scan::Fleet;
 
@@ -26,9 +27,9 @@ pub(crate) struct Asked {
     /// The Python of services whose base doesn't say
     #[arg(long, value_name = "X.Y", default_value = "3.11")]
     python: String,
-    /// The platform of the wheels, by uv's name
-    #[arg(long, value_name = "PLATFORM", default_value = "x86_64-manylinux_2_36")]
-    pub(crate) platform: String,
+    /// The platform of the wheels, by uv's name (default: x86_64-manylinux_2_36)
+    #[arg(long, value_name = "PLATFORM")]
+    pub(crate) platform: Option<String>,
     /// The package index (default: the one that uv's variables name)
     #[arg(long, env = "PLINTH_INDEX_URL", value_name = "URL", hide_env_values = true)]
     pub(crate) index_url: Option<String>,
@@ -38,6 +39,11 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// uv's name of the platform.
+    pub(crate) fn platform(&self) -> String {
+        self.platform.clone().unwrap_or_else(|| platform("amd64"))
+    }
+
     /// The fleet.
     pub(crate) fn fleet(&self) -> Result<Fleet, Failure> {
         scan::read(&self.trees, self.policy.as_deref())
@@ -87,11 +93,16 @@ impl Asked {
         Uv {
             program: self.uv.clone(),
             index_url: self.index_url.clone(),
-            platform: self.platform.clone(),
+            platform: self.platform(),
             by_hand: None,
             interpreters: Interpreters::default(),
         }
     }
+}
+
+/// uv's name of an architecture's platform, with the glibc of Debian 12.
+pub(crate) fn platform(architecture: &str) -> String {
+    format!("{}-manylinux_2_36", machine(architecture).unwrap_or(architecture))
 }
 
 /// What to do about a plan that there can't be.

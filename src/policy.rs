@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use plinth_frontend::policy::{Gates, Policy as Document};
+use plinth_layers::lock;
 use tempfile::TempDir;
 
 use crate::buildctl::pair;
@@ -39,9 +40,14 @@ impl Policy {
         // A named context is a directory, and in it the frontend looks for the one name.
         let own = tempfile::tempdir().during("make a temporary directory")?;
         fs::write(own.path().join(FILE), &text).during("copy the policy")?;
-        let lock = file.with_extension("lock");
-        if lock.is_file() {
-            fs::copy(&lock, own.path().join("plinth.lock")).during(format!("copy `{}`", lock.display()))?;
+        let endings = std::iter::once("lock")
+            .chain(lock::FOR.iter().map(|(_, file)| file.trim_start_matches("plinth.")));
+        for ending in endings {
+            let lock = file.with_extension(ending);
+            if lock.is_file() {
+                let copy = own.path().join(format!("plinth.{ending}"));
+                fs::copy(&lock, copy).during(format!("copy `{}`", lock.display()))?;
+            }
         }
         Ok(Self { dir: own.path().to_owned(), _own: Some(own), document })
     }
@@ -98,8 +104,10 @@ mod tests {
         let file = dir.path().join("team.toml");
         fs::write(&file, TEXT).unwrap();
         fs::write(dir.path().join("team.lock"), "lock").unwrap();
+        fs::write(dir.path().join("team.linux-arm64.lock"), "arm").unwrap();
         let policy = Policy::read(&file).unwrap();
         assert_eq!(fs::read_to_string(policy.dir.join("plinth.lock")).unwrap(), "lock");
+        assert_eq!(fs::read_to_string(policy.dir.join("plinth.linux-arm64.lock")).unwrap(), "arm");
         assert_eq!(fs::read_to_string(policy.dir.join("plinth.toml")).unwrap(), TEXT);
     }
 

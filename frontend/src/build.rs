@@ -95,9 +95,8 @@ async fn build(cx: &Context) -> Result<gateway::Result, BuildError> {
     );
     // A mistake in the Dockerfile is shown as if plinth weren't there, whatever else is wrong.
     let (mut result, policy) = (result?, policy?);
-    let lock = policy.as_ref().and_then(|found| found.lock.clone());
-    if let Some(lock) = lock.filter(|_| cx.request.wants(Pass::Lock)) {
-        cx.set_lock(lock);
+    if let Some(found) = policy.as_ref().filter(|_| cx.request.wants(Pass::Lock)) {
+        cx.set_locks(found.locks.clone());
     }
 
     let changes = match images(&result) {

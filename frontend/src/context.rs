@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use plinth_layers::facts::Facts;
-use plinth_layers::lock::Lock;
 use plinth_layers::steps::mounts;
 use plinth_proto::graph::{Edge, Graph, GraphError, NewOp, OpId, Rewrite};
 use plinth_proto::pb;
@@ -14,6 +13,7 @@ use tokio::sync::Mutex;
 use crate::bridge::{Bridge, Ref, ResolvedImage};
 use crate::error::BuildError;
 use crate::exec::{Origin, Tool, ToolExec};
+use crate::locks::{FleetLock, Locks};
 use crate::request::Request;
 
 /// Where BuildKit puts the definition of the frontend's own image.
@@ -37,17 +37,8 @@ pub struct Context {
     images: Mutex<HashMap<(String, String, String), ResolvedImage>>,
     /// Facts read so far, by the digest of the image's source op.
     facts: Mutex<HashMap<plinth_proto::Digest, Facts>>,
-    /// The fleet's lock.
-    lock: OnceLock<FleetLock>,
-}
-
-/// The fleet's lock, as it was found and as it was read.
-#[derive(Clone, Debug)]
-pub struct FleetLock {
-    /// Its text.
-    pub text: String,
-    /// What it says.
-    pub parsed: Lock,
+    /// The fleet's locks.
+    locks: OnceLock<Locks>,
 }
 
 impl Context {
@@ -60,20 +51,20 @@ impl Context {
             own_image: std::fs::read(OWN_IMAGE).ok(),
             images: Mutex::default(),
             facts: Mutex::default(),
-            lock: OnceLock::new(),
+            locks: OnceLock::new(),
         }
     }
 
-    /// The fleet's lock, if the policy comes with one.
+    /// The fleet's lock for a platform, if the policy comes with one.
     #[must_use]
-    pub fn lock(&self) -> Option<&FleetLock> {
-        self.lock.get()
+    pub fn lock(&self, platform: Option<&pb::Platform>) -> Option<&FleetLock> {
+        self.locks.get()?.of(platform.map(|platform| platform.architecture.as_str()).unwrap_or_default())
     }
 
-    /// Takes the fleet's lock into account from here on.
-    pub fn set_lock(&self, lock: FleetLock) {
-        // A build has one policy, and so one lock.
-        let _ = self.lock.set(lock);
+    /// Takes the fleet's locks into account from here on.
+    pub fn set_locks(&self, locks: Locks) {
+        // A build has one policy, and so one set of them.
+        let _ = self.locks.set(locks);
     }
 
     /// The frontend image as a tool of this graph.
@@ -177,6 +168,31 @@ pub fn add_image(
     reference: &str,
     name: String,
 ) -> Result<OpId, GraphError> {
+    let platform = rewrite.graph()[like].op().platform.clone();
+    add(rewrite, like, reference, name, platform)
+}
+
+/// As [`add_image`], for another platform.
+///
+/// # Errors
+/// If it can't be encoded.
+pub fn add_image_for(
+    rewrite: &mut Rewrite,
+    like: OpId,
+    reference: &str,
+    name: String,
+    platform: &pb::Platform,
+) -> Result<OpId, GraphError> {
+    add(rewrite, like, reference, name, Some(platform.clone()))
+}
+
+fn add(
+    rewrite: &mut Rewrite,
+    like: OpId,
+    reference: &str,
+    name: String,
+    platform: Option<pb::Platform>,
+) -> Result<OpId, GraphError> {
     let op = rewrite.graph()[like].op().clone();
     let attrs = match op.op {
         Some(pb::op::Op::Source(source)) => source.attrs,
@@ -184,7 +200,7 @@ pub fn add_image(
     };
     let attrs = attrs.into_iter().filter(|(key, _)| key == "image.resolvemode").collect();
     let source = pb::SourceOp { identifier: format!("docker-image://{reference}"), attrs };
-    let op = pb::Op { op: Some(pb::op::Op::Source(source)), inputs: Vec::new(), ..op };
+    let op = pb::Op { op: Some(pb::op::Op::Source(source)), inputs: Vec::new(), platform, ..op };
     let metadata = Origin { op: Some(like), ..Origin::default() }.metadata(name);
     rewrite.add(NewOp { op, inputs: Vec::new(), metadata, like: Some(like) })
 }

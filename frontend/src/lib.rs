@@ -23,6 +23,7 @@ pub mod decisions;
 pub mod error;
 pub mod exec;
 pub mod image;
+pub mod locks;
 pub mod passes;
 pub mod policy;
 pub mod policy_source;

@@ -5,18 +5,18 @@
 //! 3. `plinth.toml` at the root of the build context,
 //! 4. `/plinth.toml` of the frontend image (an organisation's own `FROM plinth` image).
 //!
-//! No policy is fine: then no base is substituted. A `plinth.lock` in the same place as the policy comes along with it.
+//! No policy is fine: then no base is substituted. A `plinth.lock` in the same place as the policy comes along with it,
+//! and so do those for one platform alone (`plinth.linux-arm64.lock`).
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use plinth_layers::lock::{self, Lock};
 use plinth_proto::{Digest, canonical, pb};
 
 use crate::bridge::{Bridge, Ref};
-use crate::context::FleetLock;
 use crate::error::BuildError;
 use crate::exec::CUSTOM_NAME;
+use crate::locks::Locks;
 use crate::policy::Policy;
 use crate::request::Request;
 
@@ -24,8 +24,6 @@ use crate::request::Request;
 const FILE: &str = "plinth.toml";
 /// Where an organisation's frontend image has it.
 const BAKED: &str = "/plinth.toml";
-/// Where it has the lock.
-const BAKED_LOCK: &str = "/plinth.lock";
 /// A policy is written by people.
 const LIMIT: u64 = 1 << 20;
 /// A lock is part of each request to BuildKit, of which none may have more than 16 MiB.
@@ -39,8 +37,8 @@ pub struct Found {
     pub name: String,
     /// Its text.
     pub text: String,
-    /// The fleet's lock, if there is one.
-    pub lock: Option<FleetLock>,
+    /// The fleet's locks.
+    pub locks: Locks,
 }
 
 /// Finds and reads the policy of a build.
@@ -60,8 +58,8 @@ pub async fn find(
                 "the named context `plinth` ({context}) holds no {FILE}; put one at its root"
             ))
         })?;
-        let lock = read_lock(bridge, &solved, FILE).await?;
-        return parse(text, format!("{FILE} (named context)"), lock).map(Some);
+        let locks = read_locks(bridge, &solved, FILE).await?;
+        return parse(text, format!("{FILE} (named context)"), locks).map(Some);
     }
     let beside = beside_dockerfile(request);
     // A remote context is not read here: its Dockerfile, and what lies beside it, are upstream's to fetch.
@@ -78,48 +76,51 @@ pub async fn find(
             let Ok(solved) = bridge.solve_definition(definition, false).await else { continue };
             if bridge.has(&solved, &path).await.unwrap_or(false) {
                 let text = bridge.read_file(&solved, &path, LIMIT).await?;
-                let lock = read_lock(bridge, &solved, &path).await?;
-                return parse(text, path, lock).map(Some);
+                let locks = read_locks(bridge, &solved, &path).await?;
+                return parse(text, path, locks).map(Some);
             }
         }
     }
     match std::fs::read(BAKED) {
         Ok(text) => {
-            let lock = std::fs::read(BAKED_LOCK).ok();
-            parse(text, format!("{BAKED} of the frontend image"), lock).map(Some)
+            let mut locks = Locks::default();
+            for file in Locks::files() {
+                if let Ok(bytes) = std::fs::read(format!("/{file}")) {
+                    locks.add(file, bytes)?;
+                }
+            }
+            parse(text, format!("{BAKED} of the frontend image"), locks).map(Some)
         }
         Err(_) => Ok(None),
     }
 }
 
-/// The lock beside a policy.
-async fn read_lock(bridge: &Bridge, solved: &Ref, policy: &str) -> Result<Option<Vec<u8>>, BuildError> {
-    bridge.read_optional(solved, &lock_of(policy), LOCK_LIMIT).await
+/// The locks beside a policy.
+async fn read_locks(bridge: &Bridge, solved: &Ref, policy: &str) -> Result<Locks, BuildError> {
+    let mut locks = Locks::default();
+    for file in Locks::files() {
+        if let Some(bytes) = bridge.read_optional(solved, &beside(policy, file), LOCK_LIMIT).await? {
+            locks.add(file, bytes)?;
+        }
+    }
+    Ok(locks)
 }
 
-/// The path of the lock beside the policy at a path.
-fn lock_of(policy: &str) -> String {
+/// The path of a file beside the policy at a path.
+fn beside(policy: &str, file: &str) -> String {
     match policy.rsplit_once('/') {
-        Some((directory, _)) => format!("{directory}/{}", lock::FILE),
-        None => lock::FILE.to_owned(),
+        Some((directory, _)) => format!("{directory}/{file}"),
+        None => file.to_owned(),
     }
 }
 
-/// A lock that can't be used stops the build, as a policy does: without it, other versions would be built.
-fn check_lock(bytes: Vec<u8>) -> Result<FleetLock, BuildError> {
-    let wrong = |why: &str| BuildError::invalid(format!("{} beside the policy: {why}", lock::FILE));
-    let text = String::from_utf8(bytes).map_err(|_| wrong("it is no UTF-8 text"))?;
-    let parsed = Lock::parse(&text).map_err(|error| wrong(&error.to_string()))?;
-    Ok(FleetLock { text, parsed })
-}
-
-fn parse(text: Vec<u8>, name: String, lock: Option<Vec<u8>>) -> Result<Found, BuildError> {
+fn parse(text: Vec<u8>, name: String, locks: Locks) -> Result<Found, BuildError> {
     let text = String::from_utf8(text).map_err(|e| {
         let line = 1 + e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count();
         BuildError::invalid(format!("{name}:{line}: the policy is no UTF-8 text"))
     })?;
     match Policy::parse(&text, &name) {
-        Ok(policy) => Ok(Found { policy, name, text, lock: lock.map(check_lock).transpose()? }),
+        Ok(policy) => Ok(Found { policy, name, text, locks }),
         Err(error) => {
             let line = error.position.line.max(1);
             Err(BuildError::invalid(error.to_string()).at(&name, text.as_bytes(), line..=line))
@@ -167,13 +168,14 @@ fn named(context: &str, request: &Request, inputs: &BTreeMap<String, Bytes>) -> 
     }
 }
 
-/// A policy, and the lock beside it, in a directory that the client shares.
+/// A policy, and the locks beside it, in a directory that the client shares.
 fn local_definition(request: &Request, name: &str, path: &str) -> Result<Bytes, BuildError> {
     let session = request.opt(&format!("local-sessionid:{name}")).unwrap_or(&request.session);
-    let json = |list: &[&str]| serde_json::to_string(list).unwrap_or_default();
+    let files = std::iter::once(path.to_owned()).chain(Locks::files().map(|file| beside(path, file)));
+    let files = serde_json::to_string(&files.collect::<Vec<_>>()).unwrap_or_default();
     let attrs = [
         ("local.session".to_owned(), session.to_owned()),
-        ("local.followpaths".to_owned(), json(&[path, &lock_of(path)])),
+        ("local.followpaths".to_owned(), files),
         // Shares no transfer state with the other loads of this directory: they ask for other files.
         ("local.sharedkeyhint".to_owned(), format!("{name}-{FILE}")),
         ("local.differ".to_owned(), "none".to_owned()),

@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 pub const VERSION: u32 = 2;
 /// The name of the file.
 pub const FILE: &str = "plinth.lock";
+/// The names of the files for one architecture of Linux alone. One of these goes before [`FILE`] there.
+pub const FOR: &[(&str, &str)] =
+    &[("amd64", "plinth.linux-amd64.lock"), ("arm64", "plinth.linux-arm64.lock")];
 
 /// Layers that a lock gives one install at most. With the record layer and those of base and application, an image stays
 /// well below the 127 at which Docker's classic store ends.

@@ -87,6 +87,18 @@ pub struct Plan {
     /// Whether its versions are those of the fleet's lock; none if there is no lock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locked: Option<Locked>,
+    /// What makes its byte code, if its own interpreter can't be run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compiler: Option<Compiler>,
+}
+
+/// The same release of Python as that of the step, for the machine that builds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compiler {
+    /// The number of its image among those that were offered.
+    pub image: usize,
+    /// What it is.
+    pub interpreter: Interpreter,
 }
 
 /// Whether a fleet's lock has versions for an install.
@@ -109,6 +121,12 @@ impl Locked {
 }
 
 impl Plan {
+    /// The interpreter that makes its byte code.
+    #[must_use]
+    pub fn compiled_by(&self) -> &Interpreter {
+        self.compiler.as_ref().map_or(&self.interpreter, |compiler| &compiler.interpreter)
+    }
+
     /// How its installer lays out wheels.
     #[must_use]
     pub fn layout(&self) -> Layout {

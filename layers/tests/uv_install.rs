@@ -117,6 +117,7 @@ impl World {
             outputs: Vec::new(),
             secrets: None,
             lock: None,
+            foreign: None,
         }
     }
 

@@ -138,9 +138,14 @@ pub fn network_variables(env: &[(String, String)]) -> Vec<&str> {
     names
 }
 
+/// Whether a variable of this name may steer an install.
+pub(crate) fn steers(name: &str) -> bool {
+    FAMILIES.iter().any(|family| name.starts_with(family))
+}
+
 fn check_variable(name: &str, value: &str) -> Result<(), NotUnderstood> {
     // pip lower-cases what follows `PIP_`, so `PIP_Target` steers it too: the list is of exact names.
-    if !FAMILIES.iter().any(|family| name.starts_with(family)) {
+    if !steers(name) {
         return Ok(());
     }
     let refused = Err(NotUnderstood::new(format!("environment variable {}", shown(name))));

@@ -18,6 +18,7 @@ mod requirements;
 pub(crate) use activate::{STEERING, environment_of, is_activation};
 pub use asked::Asked;
 pub use command::{CacheDir, PipCommand, Program, Target, Tool};
+pub(crate) use env::steers;
 pub use env::{check_environment, network_variables};
 pub use launcher::{Launcher, find_launcher};
 pub use named::{Named, normalized};

@@ -47,6 +47,8 @@ pub mod mounts {
     pub const META: &str = "/.plinth/meta";
     /// The directory with the fleet's lock, for `resolve`.
     pub const LOCK: &str = "/.plinth/lock";
+    /// `N/` for each image that may compile, for `resolve` where the step's own interpreter can't be run.
+    pub const COMPILERS: &str = "/.plinth/compilers";
     /// The directory with the resolution, for steps that read it.
     pub const RESOLUTION: &str = "/.plinth/resolution";
     /// `N/` for each distribution of the plan: what `payload` said of it.

@@ -254,7 +254,7 @@ fn read_metas(plan: &Plan, metas: &Path) -> Result<Vec<PayloadMeta>, Stop> {
                 distribution.name
             ));
         }
-        let (a, b) = (&meta.interpreter, &plan.interpreter);
+        let (a, b) = (&meta.interpreter, plan.compiled_by());
         if (&a.cache_tag, &a.magic, &a.abi) != (&b.cache_tag, &b.magic, &b.abi) {
             return refuse(format!(
                 "{} was compiled for {}, the step's interpreter is {}",

@@ -127,6 +127,7 @@ pub fn plan(
         left: lock.into_iter().collect(),
         fetch_with: Vec::new(),
         locked: None,
+        compiler: None,
     })
 }
 

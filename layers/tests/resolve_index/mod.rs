@@ -124,6 +124,7 @@ impl Venv {
             outputs: Vec::new(),
             secrets: None,
             lock: None,
+            foreign: None,
         }
     }
 

@@ -284,6 +284,7 @@ impl Site {
             left: Vec::new(),
             fetch_with: Vec::new(),
             locked: None,
+            compiler: None,
         }
     }
 

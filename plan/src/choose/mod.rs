@@ -31,7 +31,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pep440_rs::Version;
-use plinth_layers::lock::{self, Lock};
+use plinth_layers::lock;
 use rayon::prelude::*;
 
 use crate::resolver::{Pin, Uv, UvError};
@@ -107,20 +107,27 @@ pub enum PlanError {
 /// Is told the phase of the work, and how far it is.
 pub type Progress<'a> = dyn FnMut(&str, &str) + Send + 'a;
 
-/// Chooses the versions. Those of the earlier plan `before` are kept where they still fit.
+/// Chooses the versions. Those of an earlier plan are kept where they still fit: `kept` are its shared ones, by
+/// interpreter, and `earlier` its requests with what was their own.
 ///
 /// # Errors
 /// When uv can't be asked, or contradicts itself.
-pub fn choose(sets: &[Set], uv: &Uv, before: &Lock, progress: &mut Progress<'_>) -> Result<Plan, PlanError> {
+pub fn choose(
+    sets: &[Set],
+    uv: &Uv,
+    kept: &BTreeMap<String, Vec<String>>,
+    earlier: &[lock::Set],
+    progress: &mut Progress<'_>,
+) -> Result<Plan, PlanError> {
     let mut plan = Plan::default();
     let pythons: BTreeSet<&str> = sets.iter().map(|set| set.python.as_str()).collect();
     for python in pythons {
         let sets: Vec<&Set> = sets.iter().filter(|set| set.python == python).collect();
-        let here = before.set.iter().filter(|set| set.python == python);
+        let here = earlier.iter().filter(|set| set.python == python);
         let chooser = Chooser {
             uv,
             python,
-            kept: before.versions().remove(python).unwrap_or_default(),
+            kept: kept.get(python).cloned().unwrap_or_default(),
             earlier: here.map(|set| (set.requirements.as_slice(), set)).collect(),
             large: sets.len() > union(&sets).len(),
             progress: Mutex::new(&mut *progress),

@@ -1,11 +1,13 @@
 //! `plinth plan DIR…`: one version per package for a fleet, wherever its requirements allow that.
 //!
 //! ```text
+//! abroad    the plan for another platform
 //! by_hand   overrides.txt: what a team sets itself
 //! files     writing all files of a plan, or none
 //! told      what is printed
 //! ```
 
+mod abroad;
 mod by_hand;
 mod files;
 mod told;
@@ -19,6 +21,7 @@ use crate::cli::{Outcome, print};
 use crate::failure::{During as _, Failure};
 use crate::planning::{Asked, failure};
 use crate::ui::{Progress, note};
+use abroad::Abroad;
 use by_hand::by_hand;
 use files::{left_behind, write};
 use told::{of_base, of_layers, summary};
@@ -34,6 +37,10 @@ pub(crate) struct Args {
     /// Where plinth.lock, constraints.txt and bases/ are written, and where overrides.txt is read
     #[arg(long, short, value_name = "DIR", default_value = ".")]
     output: PathBuf,
+    /// Plan for this platform alone, as `linux/arm64`: writes plinth.linux-arm64.lock and nothing else, with the versions
+    /// of plinth.lock where they fit
+    #[arg(long = "for", value_name = "PLATFORM", value_parser = abroad::parse)]
+    abroad: Option<Abroad>,
     /// Write nothing; exit code 1 if the files there aren't what would be written
     #[arg(long)]
     check: bool,
@@ -49,14 +56,22 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let by_hand = by_hand(&args.output)?;
     let set_by_hand = by_hand.as_ref().map(|(_, names)| names.clone()).unwrap_or_default();
     let by_hand = by_hand.map(|(file, _)| file);
-    let uv = Uv { by_hand, ..args.asked.uv() };
-    let (lock_file, constraints_file) = (args.output.join(lock::FILE), args.output.join(CONSTRAINTS));
-    let before = match before(&lock_file)? {
-        Some(lock) if !args.upgrade => lock,
-        _ => Lock::new(&args.asked.platform),
+    let platform = args.abroad.map_or_else(|| args.asked.platform(), |abroad| abroad.platform(&args.asked));
+    let uv = Uv { by_hand, platform: platform.clone(), ..args.asked.uv() };
+    let lock_file = args.output.join(args.abroad.map_or(lock::FILE, Abroad::file));
+    let constraints_file = args.output.join(CONSTRAINTS);
+    let of = |file: &Path| -> Result<Lock, Failure> {
+        let lock = before(file)?.filter(|_| !args.upgrade);
+        Ok(lock.unwrap_or_else(|| Lock::new(&platform)))
     };
+    let before = of(&lock_file)?;
+    let mut versions = before.versions();
+    if args.abroad.is_some() {
+        abroad::follow(&mut versions, &of(&args.output.join(lock::FILE))?.versions());
+    }
     let progress = Progress::new();
-    let plan = choose(&sets, &uv, &before, &mut |phase, what| progress.phase(phase, what));
+    let tell = &mut |phase: &str, what: &str| progress.phase(phase, what);
+    let plan = choose(&sets, &uv, &versions, &before.set, tell);
     let plan = plan.inspect_err(|_| progress.finish()).map_err(failure)?;
     let has = |name: &&String| plan.planned.iter().any(|planned| planned.pins.contains_key(*name));
     for name in set_by_hand.iter().filter(|name| !has(name)) {
@@ -71,21 +86,26 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     for python in plan.shared.keys() {
         told.push_str(&of_layers(python, &compare(&plan, &wheels, python, &layers, &before.layer)));
     }
-    let mut head = Lock::new(&args.asked.platform);
+    let mut head = Lock::new(&platform);
     head.index = index(args.asked.index_url.as_deref());
     head.compilers = args.asked.compilers(&before.compilers)?;
     let lock = plinth_plan::lock(&plan, &wheels, layers, head).to_text().during("write the lock")?;
-    let mut files = vec![(lock_file, lock), (constraints_file, constraints(&plan))];
+    let mut files = vec![(lock_file, lock)];
+    // Those of a fleet are the same for all its platforms.
+    let general = args.abroad.is_none();
+    if general {
+        files.push((constraints_file, constraints(&plan)));
+    }
     let recipe = |directory: &str| {
         let file = args.output.join(directory).join("Dockerfile");
         std::fs::read_to_string(file).ok().filter(|_| !args.upgrade)
     };
-    for base in args.asked.bases(&fleet, recipe) {
+    for base in args.asked.bases(&fleet, recipe).into_iter().filter(|_| general) {
         told.push_str(&of_base(&base));
         let directory = args.output.join(base.directory());
         files.extend(base.files().map(|(name, text)| (directory.join(name), text)));
     }
-    let left = left_behind(&args.output, &files);
+    let left = if general { left_behind(&args.output, &files) } else { Vec::new() };
     if args.check {
         let other =
             files.iter().filter(|(path, text)| std::fs::read_to_string(path).ok().as_ref() != Some(text));

@@ -14,6 +14,7 @@ use super::ops::{self, Payload};
 use crate::context::{Context, add_image};
 use crate::error::BuildError;
 use crate::exec::Tool;
+use crate::locks::FleetLock;
 use crate::passes::Stop;
 use crate::passes::chain::{End, chain};
 
@@ -41,6 +42,7 @@ pub(super) async fn base(
     tool: &Tool,
     before: Edge,
     originals: &HashMap<OpId, OpId>,
+    lock: Option<&FleetLock>,
 ) -> Result<Base, Stop> {
     let none = Base { image: None, facts: None, evidence: Vec::new(), compilers: Vec::new() };
     let End::Source(image) = chain(rewrite.graph(), before).0 else { return Ok(none) };
@@ -60,7 +62,7 @@ pub(super) async fn base(
         }
     }
     // An image that can't be had any more is no reason to stop: the base has an interpreter as well.
-    for reference in cx.lock().iter().flat_map(|lock| &lock.parsed.compilers) {
+    for reference in lock.iter().flat_map(|lock| &lock.parsed.compilers) {
         let name = format!("[plinth] the lock's compiler {reference}");
         let Ok(compiler) = add_image(rewrite, image, reference, name) else { continue };
         if let Ok((facts, edge)) = cx.facts(rewrite, tool, compiler).await {

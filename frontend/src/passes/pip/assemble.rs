@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use plinth_layers::facts::Facts;
 use plinth_layers::pip::network_variables;
 use plinth_layers::resolution::{Locked, Plan};
+use plinth_layers::steps::resolve::Foreign;
 use plinth_proto::graph::{Edge, GraphError, OpId, Rewrite};
 
 use super::answers::{Base, Found, base, check, resolve, sizes};
 use super::builder::lacks;
 use super::candidate::Candidate;
 use super::carry::Known;
-use super::foreign::cannot_run;
+use super::foreign::{compilers, without_running};
 use super::made::{Assembled, Made};
 use super::ops::{self, Fetch, Payload, Site};
 use super::units::{Unit, units};
@@ -20,6 +21,7 @@ use crate::context::Context;
 use crate::error::BuildError;
 use crate::exec::{CUSTOM_NAME, Origin, Tool};
 use crate::image::LayerNote;
+use crate::locks::FleetLock;
 use crate::passes::Stop;
 use crate::passes::chain::{End, chain, described};
 
@@ -35,19 +37,28 @@ pub(super) async fn run(
     if let Some(reason) = lacks(&cx.bridge) {
         return Err(Stop::Refused(reason));
     }
-    if let Some(reason) = cannot_run(&cx.request, rewrite.graph()[step].op().platform.as_ref()) {
-        return Err(Stop::Refused(reason));
+    let platform = rewrite.graph()[step].op().platform.clone();
+    let locked = cx.lock(platform.as_ref());
+    let foreign = without_running(&cx.request, platform.as_ref(), locked)?;
+    if foreign.is_some() && reaches_index_in_its_own_way(candidate) {
+        let reason = "it reaches the index in its own way, for a platform whose programs aren't run here";
+        return Err(Stop::Refused(reason.to_owned()));
     }
     let tool = cx.tool(rewrite)?;
     let inputs = rewrite.current_inputs(step)?;
     let metadata = rewrite.graph()[step].metadata()?;
     let origin = Origin { op: Some(step), ignore_cache: metadata.ignore_cache, group: None };
     let before = inputs[candidate.exec.mounts[candidate.root].input as usize];
-    let mut base = base(cx, rewrite, &tool, before, originals).await?;
+    let own_platform = locked.filter(|_| foreign.is_none());
+    let mut base = base(cx, rewrite, &tool, before, originals, own_platform).await?;
+    if foreign.is_some() {
+        compilers(cx, rewrite, &tool, locked, &mut base).await;
+    }
     base.evidence.extend(below(rewrite, before, asked));
     let name = described(rewrite.graph(), step, CUSTOM_NAME).unwrap_or_else(|| "[plinth] install".to_owned());
-    let lock = cx.lock().map(|lock| ops::lock(rewrite, &lock.text)).transpose()?;
-    let part = Part { step, candidate, inputs: &inputs, lock, origin: &origin, name: &name };
+    let lock = locked.map(|lock| ops::lock(rewrite, &lock.text)).transpose()?;
+    let fleet = Fleet { locked, lock, foreign };
+    let part = Part { step, candidate, inputs: &inputs, fleet, origin: &origin, name: &name };
     let mut made = Made::default();
     let Some(text) = &candidate.parts.before else {
         let (edge, installs) = part.installs(cx, rewrite, &tool, &base, before, &mut made).await?;
@@ -75,12 +86,22 @@ fn below(rewrite: &Rewrite, before: Edge, asked: &[(OpId, Edge)]) -> Vec<Edge> {
     asked.iter().filter(|(state, _)| stands_on(state)).map(|(_, edge)| *edge).collect()
 }
 
+/// What the fleet's lock is to a step.
+#[derive(Clone)]
+struct Fleet<'a> {
+    locked: Option<&'a FleetLock>,
+    /// As a file.
+    lock: Option<Edge>,
+    /// The step's programs can't be run.
+    foreign: Option<Foreign>,
+}
+
 /// A step in the making.
 struct Part<'a> {
     step: OpId,
     candidate: &'a Candidate,
     inputs: &'a [Edge],
-    lock: Option<Edge>,
+    fleet: Fleet<'a>,
     origin: &'a Origin,
     /// The step's.
     name: &'a str,
@@ -102,8 +123,9 @@ impl Part<'_> {
         let mut so_far = Found::default();
         loop {
             let origin = self.origin.clone();
-            let (candidate, inputs, lock) = (self.candidate, self.inputs, self.lock);
-            let mut site = Site { tool, candidate, inputs, before, lock, origin };
+            let (candidate, inputs) = (self.candidate, self.inputs);
+            let Fleet { lock, locked, foreign } = self.fleet.clone();
+            let mut site = Site { tool, candidate, inputs, before, lock, locked, foreign, origin };
             match install(cx, rewrite, &mut site, base, &so_far, self.name).await? {
                 Came::ToAnInstall(after, next, found) => {
                     before = after;
@@ -177,6 +199,10 @@ async fn install(
         attempts.remove(0);
     }
     attempts.push((Fetch::Step, true));
+    if site.foreign.is_some() {
+        // Its pip can't be run.
+        attempts.retain(|(fetch, _)| *fetch == Fetch::Daemon);
+    }
     let mut first = None;
     for (fetch, ignore_cache) in attempts {
         site.origin.ignore_cache = ignore_cache;
@@ -213,8 +239,12 @@ async fn attempt(
     fetch: Fetch,
     name: &str,
 ) -> Result<Came, Attempt> {
-    let warm = warm(rewrite, site.tool, base.image, base.facts.as_ref())?;
-    let resolution = site.resolve(rewrite, warm, so_far)?;
+    let warm = match site.foreign {
+        Some(_) => None,
+        None => warm(rewrite, site.tool, base.image, base.facts.as_ref())?,
+    };
+    let compilers: Vec<Edge> = base.compilers.iter().map(|(image, _)| *image).collect();
+    let resolution = site.resolve(rewrite, warm, so_far, &compilers)?;
     let Some((plan, found)) = resolve(cx, rewrite, resolution).await? else { return Ok(Came::ToItsEnd) };
     if let Some(mount) = mount_over(site.candidate, &plan) {
         return Err(
@@ -230,7 +260,7 @@ async fn attempt(
     // What is a file of the state before is nothing that the daemon could fetch.
     let local = plan.install.iter().any(|wheel| wheel.path().is_some());
     let fetch = if local { Fetch::Step } else { fetch };
-    let units = units(&plan, cx.lock().map(|lock| &lock.parsed));
+    let units = units(&plan, site.locked.map(|lock| &lock.parsed));
     let payloads = payloads(rewrite, site, base, &plan, &units, fetch, resolution, warm)?;
     let marks = ops::marks(rewrite, &payloads, &site.origin)?;
     let bytes = sizes(cx, rewrite, &plan, &payloads, marks).await?;
@@ -322,8 +352,12 @@ fn payloads(
         facts.pythons.iter().any(|p| p.physical == wanted.physical && p.fingerprint == wanted.fingerprint)
     };
     let own = base.image.zip(base.facts.as_ref());
-    let images = base.compilers.iter().map(|(image, facts)| (*image, facts)).chain(own);
-    let (interpreter, warm) = match images.into_iter().find(|(_, facts)| same(facts)) {
+    let offered = base.compilers.iter().map(|(image, facts)| (*image, facts));
+    let found = match &plan.compiler {
+        Some(compiler) => offered.clone().nth(compiler.image),
+        None => offered.chain(own).find(|(_, facts)| same(facts)),
+    };
+    let (interpreter, warm) = match found {
         Some((image, facts)) => (image, self::warm(rewrite, site.tool, Some(image), Some(facts))?),
         None => (site.before, warm),
     };

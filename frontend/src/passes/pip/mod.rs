@@ -183,7 +183,8 @@ pub async fn run(
             }
             done => done,
         };
-        let installs = is(&command, "RUN") && !is_apt && cx.lock().is_some();
+        let locked = cx.lock(rewrite.graph()[step].op().platform.as_ref()).is_some();
+        let installs = is(&command, "RUN") && !is_apt && locked;
         let done = if installs { done.map(beyond_lock).map_err(stop_beyond_lock) } else { done };
         let treatment = match done {
             Ok(Assembled { edge, notes, treatment, payloads }) => {

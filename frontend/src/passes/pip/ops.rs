@@ -4,7 +4,7 @@ use plinth_layers::resolution::{Distribution, Plan};
 use plinth_layers::steps::mounts;
 use plinth_layers::steps::payload::PayloadSpec;
 use plinth_layers::steps::record::RecordSpec;
-use plinth_layers::steps::resolve::ResolveSpec;
+use plinth_layers::steps::resolve::{Foreign, ResolveSpec};
 use plinth_layers::steps::summary::Mark;
 use plinth_layers::tree::LAYOUT;
 use plinth_proto::graph::{Edge, GraphError, NewOp, OpId, Rewrite};
@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::answers::Found;
 use super::candidate::Candidate;
 use crate::exec::{Origin, Tool, ToolExec};
+use crate::locks::FleetLock;
 
 /// Temporary files of the resolver: memory, since its root can't be written to.
 const TMP: &str = "/.plinth/tmp";
@@ -56,6 +57,10 @@ pub(super) struct Site<'a> {
     pub(super) before: Edge,
     /// The fleet's lock, as a file.
     pub(super) lock: Option<Edge>,
+    /// What it says.
+    pub(super) locked: Option<&'a FleetLock>,
+    /// The step's programs can't be run.
+    pub(super) foreign: Option<Foreign>,
     pub(super) origin: Origin,
 }
 
@@ -91,6 +96,7 @@ impl Site<'_> {
         rewrite: &mut Rewrite,
         warm: Option<Edge>,
         so_far: &Found,
+        compilers: &[Edge],
     ) -> Result<Edge, GraphError> {
         let cwd = self.candidate.exec.meta.as_ref().map(|meta| meta.cwd.clone());
         let spec = ResolveSpec {
@@ -101,6 +107,7 @@ impl Site<'_> {
             shell: self.candidate.shell.clone().map(Into::into),
             cwd: cwd.filter(|cwd| !cwd.is_empty()).unwrap_or_else(|| "/".to_owned()).into(),
             locked: self.lock.is_some(),
+            foreign: self.foreign.clone().map(|foreign| Foreign { compilers: compilers.len(), ..foreign }),
         };
         let spec = serde_json::to_string(&spec).unwrap_or_default();
         let args = vec!["resolve".to_owned(), spec];
@@ -110,6 +117,11 @@ impl Site<'_> {
         }
         if let Some(lock) = self.lock {
             exec.read(mounts::LOCK, lock, "");
+        }
+        if self.foreign.is_some() {
+            for (number, image) in compilers.iter().enumerate() {
+                exec.read_state(&format!("{}/{number}", mounts::COMPILERS), *image);
+            }
         }
         let out = exec.output(mounts::OUT);
         Ok(exec.add(rewrite, "[plinth] resolve".to_owned(), &self.origin)?.output(out))
@@ -236,7 +248,7 @@ pub(super) fn payloads(
 
 impl Compiler<'_> {
     fn spec(&self, wheel: &Distribution) -> PayloadSpec {
-        let mut interpreter = self.plan.interpreter.clone();
+        let mut interpreter = self.plan.compiled_by().clone();
         // Neither is part of a payload's identity: `pip` and `python -m pip` give the same one.
         interpreter.fingerprint.clear();
         interpreter.executable.clone_from(&interpreter.physical);

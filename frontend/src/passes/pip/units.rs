@@ -75,6 +75,7 @@ mod tests {
             left: Vec::new(),
             fetch_with: Vec::new(),
             locked: None,
+            compiler: None,
         }
     }
 

@@ -45,6 +45,10 @@ pub(super) struct Prepared {
     pub(super) fetch_with: Vec<String>,
     /// What it asks for, in normal form; or why a lock has nothing to say of it.
     pub(super) asked: Result<BTreeSet<String>, String>,
+    /// What it asks for, as it is written.
+    pub(super) requirements: Vec<String>,
+    /// Its requirements files have options, or hashes.
+    pub(super) options_in_files: bool,
     /// The command, or a file, says where wheels are to be looked for, or what they have to be like.
     pub(super) own_index: bool,
 }
@@ -87,7 +91,9 @@ pub(super) fn prepare(context: &Context) -> Result<Prepared, NotUnderstood> {
     let own_index = found.hashes
         || found.options.iter().any(|option| STEERS.contains(option))
         || command.options.iter().any(|(option, _)| STEERS.contains(option));
-    Ok(Prepared { command, launcher, fetch_with, asked, own_index })
+    let requirements = command.requirements.iter().chain(&found.requirements).cloned().collect();
+    let options_in_files = found.hashes || !found.options.is_empty();
+    Ok(Prepared { command, launcher, fetch_with, asked, requirements, options_in_files, own_index })
 }
 
 /// Options after which an index isn't asked for the versions of the lock in the usual way.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::before::matched;
 use super::locked::read_lock;
-use super::{Context, Error, refuse, resolve};
+use super::{Context, Error, Foreign, refuse, resolve};
 use crate::pip::{NotUnderstood, PipCommand, STEERING, Tool, environment_of, find_launcher, is_activation};
 use crate::resolution::{Outcome, Resolution};
 use crate::script::{Asked, FileTest, Install, Next, Node, Refusal, World, walk};
@@ -36,6 +36,9 @@ pub struct ResolveSpec {
     /// The fleet has a lock, in the directory [`crate::steps::mounts::LOCK`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub locked: bool,
+    /// The step is for a platform whose programs can't be run here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign: Option<Foreign>,
 }
 
 /// A program that the shell has run by its bare name.
@@ -64,7 +67,8 @@ pub(super) fn follow(spec: &ResolveSpec, env: Vec<(String, String)>) -> Result<R
             let env = activated(env, environment.as_deref(), &files.path);
             let (outputs, secrets) = (install.outputs, spec.secrets.clone());
             let lock = if spec.locked { Some(read_lock()?) } else { None };
-            resolve(&Context { argv: install.argv, env, cwd, outputs, secrets, lock })?
+            let foreign = spec.foreign.clone();
+            resolve(&Context { argv: install.argv, env, cwd, outputs, secrets, lock, foreign })?
         }
     };
     let found = if asked.more { files.found } else { Vec::new() };

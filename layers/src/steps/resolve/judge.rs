@@ -69,6 +69,7 @@ pub(super) fn judge(
         left: Vec::new(),
         fetch_with: Vec::new(),
         locked: None,
+        compiler: None,
     };
     Ok((plan, steered))
 }

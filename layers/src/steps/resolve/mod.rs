@@ -18,12 +18,14 @@
 //! output     the files that the shell makes of what it prints
 //! secret     what is different in a step with secrets
 //! mounted    what is refused by the mounts of the step
+//! foreign    the same answer without running anything, for another platform
 //! ```
 
 mod answer;
 mod ask;
 mod before;
 mod follow;
+mod foreign;
 mod judge;
 mod locked;
 mod mounted;
@@ -41,6 +43,7 @@ use self::ask::ask;
 use self::before::{Prepared, asked_of_uv, prepare};
 use self::follow::follow;
 pub use self::follow::{FoundProgram, ResolveSpec, next};
+pub use self::foreign::{Followed, Foreign, Requests, follow_lock, machine};
 use self::judge::judge;
 use self::locked::Constraints;
 use self::mounted::mounted;
@@ -89,6 +92,8 @@ pub struct Context {
     pub secrets: Option<Vec<String>>,
     /// The fleet's lock, if it has one.
     pub lock: Option<Lock>,
+    /// Its programs can't be run here.
+    pub foreign: Option<Foreign>,
 }
 
 /// Resolves the install that a script comes to next in this process's environment, and writes [`Resolution::FILE`] to
@@ -162,13 +167,17 @@ impl From<uv::Problem> for NoPlan {
 
 fn plan(context: &Context) -> Result<Plan, NoPlan> {
     match PipCommand::parse(&context.argv) {
+        Ok(command) if command.tool == Tool::Uv && context.foreign.is_some() => {
+            Err(NotUnderstood::new("uv, for a platform whose programs aren't run here").into())
+        }
+        Ok(_) if context.foreign.is_some() => foreign::plan(context),
         Ok(command) if command.tool == Tool::Uv => {
             let plan = by_uv(context, &command)?;
             // It prints to standard error.
             Ok(output::with(plan, context, String::new())?)
         }
         _ => {
-            let Prepared { command, launcher, fetch_with, asked, own_index } = prepare(context)?;
+            let Prepared { command, launcher, fetch_with, asked, own_index, .. } = prepare(context)?;
             let scratch = scratch()?;
             let asks = |constraints: Option<&Constraints>| {
                 let ran = ask(context, &command, &launcher, scratch.path(), constraints)?;

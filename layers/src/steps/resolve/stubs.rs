@@ -22,7 +22,7 @@ use crate::lock::{Lock, Needs, Package};
 use crate::pip::{Report, percent_decode};
 
 /// The index that pip asks if nobody says otherwise.
-const DEFAULT_INDEX: &str = "https://pypi.org/simple";
+pub(super) const DEFAULT_INDEX: &str = "https://pypi.org/simple";
 
 /// Stubs in a directory.
 #[derive(Clone, Debug)]
@@ -96,7 +96,7 @@ impl Stubs {
 }
 
 /// Machine and glibc of uv's name of a platform, such as `x86_64-manylinux_2_36`.
-fn platform(name: &str) -> Option<(String, String)> {
+pub(super) fn platform(name: &str) -> Option<(String, String)> {
     let (machine, version) = name.split_once("-manylinux_")?;
     let (major, minor) = version.split_once('_')?;
     let number = |text: &str| text.parse::<u32>().is_ok();
@@ -104,7 +104,7 @@ fn platform(name: &str) -> Option<(String, String)> {
 }
 
 /// The file name of a wheel.
-fn filename(package: &Package) -> Option<String> {
+pub(super) fn filename(package: &Package) -> Option<String> {
     let file = percent_decode(package.url.rsplit('/').next()?)?;
     (file.ends_with(".whl") && !file.contains(['/', '\0']) && !file.starts_with('.')).then_some(file)
 }

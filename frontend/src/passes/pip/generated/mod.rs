@@ -97,6 +97,7 @@ impl Playground {
                 cwd: self.cwd(),
                 shell: candidate.shell.as_ref().map(PathBuf::from),
                 locked: false,
+                foreign: None,
             };
             let (asked, remembered) = next(&spec, &candidate.env).ok()?;
             match asked.next {
