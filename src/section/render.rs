@@ -38,6 +38,10 @@ pub(crate) fn markdown(sections: &[Section]) -> String {
             part.push_str(&format!("- {}\n", escaped(line)));
         }
         if !section.rows.is_empty() {
+            // Right behind a list, a table would be text of its last line.
+            if !section.lines.is_empty() {
+                part.push('\n');
+            }
             let row = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
             part.push_str(&row(section.header.iter().map(|name| (*name).to_owned()).collect()));
             part.push_str(&row(section.header.iter().map(|_| "---".to_owned()).collect()));
@@ -88,7 +92,7 @@ mod tests {
         let text = markdown(&[section]);
         assert_eq!(
             text,
-            "## T\n\n- a \\*b\\*\n| x | y |\n| --- | --- |\n| \\<script\\>\\| | 1 |\n\n… and 2 more\n"
+            "## T\n\n- a \\*b\\*\n\n| x | y |\n| --- | --- |\n| \\<script\\>\\| | 1 |\n\n… and 2 more\n"
         );
     }
 }

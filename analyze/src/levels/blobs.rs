@@ -19,7 +19,7 @@ pub struct Blobs {
     pub total: Total,
     /// The same by what they are for.
     pub by_kind: BTreeMap<&'static str, Total>,
-    /// The bytes of the images one by one, as if none shared a blob with another.
+    /// The bytes of the images one by one, as if none shared a blob with another. One with several names counts once.
     pub summed: u64,
     /// Bytes in each place.
     pub places: BTreeMap<String, u64>,
@@ -30,17 +30,21 @@ pub struct Blobs {
 pub(super) fn blobs(found: &Found) -> Blobs {
     let mut at: BTreeMap<Digest, (&'static str, u64, BTreeSet<&str>)> = BTreeMap::new();
     let mut summed = 0;
+    let mut counted = BTreeSet::new();
     let mut add = |kind, place, blob: &Blob| {
         at.entry(blob.digest).or_insert((kind, blob.size, BTreeSet::new())).2.insert(place);
     };
     for image in &found.images {
         add("manifests", image.place.as_str(), &image.manifest);
         add("configs", &image.place, &image.config);
-        summed += image.manifest.size + image.config.size;
+        let first = counted.insert((image.place.as_str(), image.manifest.digest, image.config.digest));
+        if first {
+            summed += image.manifest.size + image.config.size;
+        }
         let mut own = BTreeSet::new();
         for layer in &image.layers {
             add("layers", &image.place, &layer.blob);
-            if own.insert(layer.blob.digest) {
+            if own.insert(layer.blob.digest) && first {
                 summed += layer.blob.size;
             }
         }

@@ -29,6 +29,8 @@ pub struct Files {
     pub total: Total,
     /// Bytes of all copies, uncompressed.
     pub bytes: u64,
+    /// Contents that are stored more than once. The list may have fewer.
+    pub repeated_contents: u64,
     /// Those that would save most.
     pub list: Vec<File>,
 }
@@ -111,6 +113,7 @@ impl Collector {
                 files.total.add(seen.copies, seen.stored, seen.largest);
                 files.bytes += seen.size * seen.copies;
                 if seen.copies > 1 {
+                    files.repeated_contents += 1;
                     files.list.push(File {
                         content: Digest(content),
                         size: seen.size,

@@ -31,6 +31,7 @@ mod parts;
 mod table;
 mod total;
 
+use std::collections::{BTreeMap, HashSet};
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -43,6 +44,7 @@ pub use self::blobs::Blobs;
 pub use self::caches::{Caches, Row as CacheRow, Served};
 pub use self::files::{BYTES_EACH, File, Files, Place};
 pub use self::image::{Bytes, Waste, WastedFile};
+pub use self::kept::Kept;
 pub use self::layers::{Differ, Group, Layers};
 pub use self::packages::{Held, Package, Packages, Version};
 pub use self::table::{Row, Shape, Table};
@@ -93,6 +95,8 @@ pub struct Analysis {
     pub table: Vec<Row>,
     /// One for each image, in their order; none if one of its layers couldn't be read.
     pub waste: Vec<Option<Waste>>,
+    /// What images waste, over all of them.
+    pub wasted: Wasted,
     /// The first level.
     pub blobs: Blobs,
     /// The second.
@@ -124,14 +128,9 @@ pub fn analyze(found: &Found, contents: &dyn Contents, options: Options<'_>) -> 
         _ => Ok(()),
     };
     let (files, parts) = files_and_parts(&table, images, contents, options.top, &going)?;
-    let waste = images
-        .par_iter()
-        .map(|image| {
-            going()?;
-            image::waste(image, contents, options.top)
-        })
-        .collect::<Result<_, _>>()?;
+    let waste = waste(images, contents, options.top, &going)?;
     Ok(Analysis {
+        wasted: wasted(images, &waste, &table),
         waste,
         blobs: blobs::blobs(found),
         layers: layers::layers(&table),
@@ -141,6 +140,54 @@ pub fn analyze(found: &Found, contents: &dyn Contents, options: Options<'_>) -> 
         achievable: achievable::achievable(images, &table, &parts, options.lock),
         table: table.rows,
     })
+}
+
+/// What images waste, each file once, however many images waste it. In stored bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Wasted {
+    /// Hidden by upper layers of the same image.
+    pub hidden: u64,
+    /// Left behind by package managers.
+    pub left_behind: u64,
+}
+
+/// The waste of each image. Images of one manifest are looked at once.
+fn waste(
+    images: &[Image],
+    contents: &dyn Contents,
+    top: usize,
+    going: &(dyn Fn() -> Result<(), Failed> + Sync),
+) -> Result<Vec<Option<Waste>>, Failed> {
+    let mut first: BTreeMap<(Digest, Digest), usize> = BTreeMap::new();
+    let key = |image: &Image| (image.manifest.digest, image.config.digest);
+    images.iter().enumerate().for_each(|(at, image)| _ = first.entry(key(image)).or_insert(at));
+    let own = |(at, image): (usize, &Image)| {
+        going()?;
+        if first[&key(image)] == at { image::waste(image, contents, top) } else { Ok(None) }
+    };
+    let mut waste = images.par_iter().enumerate().map(own).collect::<Result<Vec<_>, Failed>>()?;
+    for (at, image) in images.iter().enumerate() {
+        let first = first[&key(image)];
+        if first != at {
+            waste[at] = waste[first].clone();
+        }
+    }
+    Ok(waste)
+}
+
+fn wasted(images: &[Image], waste: &[Option<Waste>], table: &Table) -> Wasted {
+    let mut seen = HashSet::new();
+    let mut sum = Wasted::default();
+    for (image, waste) in images.iter().zip(waste) {
+        for entry in waste.iter().flat_map(|waste| &waste.entries) {
+            let layer = table.at(&image.layers[entry.layer as usize].blob.digest);
+            if seen.insert((layer, entry.path, entry.hidden)) {
+                let bytes = if entry.hidden { &mut sum.hidden } else { &mut sum.left_behind };
+                *bytes += entry.stored;
+            }
+        }
+    }
+    sum
 }
 
 fn files_and_parts(

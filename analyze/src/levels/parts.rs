@@ -39,7 +39,7 @@ pub(super) struct Instance {
     /// Names and content of its files, without byte code and what differs from install to install. Two with the same
     /// value are the same, wherever they are installed.
     pub(super) content: Digest,
-    /// Number of files, byte code included.
+    /// Number of files, byte code and hard links included.
     pub(super) files: u64,
     /// Bytes of their content.
     pub(super) bytes: u64,
@@ -59,7 +59,7 @@ impl Sum {
     /// Adds a file: what is added up doesn't depend on the order. Files that two packages happen to have in common
     /// don't cancel each other, since each package has its own sum.
     fn add(&mut self, package: &Package, entry: &Entry) {
-        self.files += u64::from(entry.kind == Kind::File);
+        self.files += u64::from(matches!(entry.kind, Kind::File | Kind::Hardlink));
         self.bytes += entry.size;
         self.stored += entry.stored;
         let Data::Content(content) = &entry.data else { return };
@@ -122,9 +122,10 @@ pub(super) fn parts(
             sources.insert(path_key(&entry.path));
         }
         parts.interpreter |= entry.kind == Kind::File && is_interpreter(&entry.path);
-        let mut owner = owners.of(&entry.path);
+        // What is deleted is nobody's any more, and a directory nobody's alone.
+        let mut owner = if is_content(entry.kind) { owners.of(&entry.path) } else { None };
         // Records may lie in another layer than the files: that of an image that has both.
-        if owner.is_none() && !asked && in_site(&entry.path) {
+        if owner.is_none() && !asked && is_content(entry.kind) && in_site(&entry.path) {
             asked = true;
             for layer in row.images.first().into_iter().flat_map(|image| &images[*image].layers) {
                 if let Some(other) = contents.content(&layer.blob.digest)? {
@@ -147,9 +148,20 @@ pub(super) fn parts(
         let part = if sources.contains(&source) { &mut parts.rest } else { &mut parts.stray_byte_code };
         *part += stored;
     }
-    parts.packages = sums.into_iter().map(|(at, sum)| sum.instance(&owners.packages[at as usize])).collect();
+    for (at, sum) in sums {
+        // Links alone are no copy of a package.
+        match sum.files {
+            0 => parts.rest += sum.stored,
+            _ => parts.packages.push(sum.instance(&owners.packages[at as usize])),
+        }
+    }
     parts.packages.sort_by(|a, b| (a.ecosystem, &a.name, &a.site).cmp(&(b.ecosystem, &b.name, &b.site)));
     Ok(parts)
+}
+
+/// Whether an entry is something that a package can bring.
+fn is_content(kind: Kind) -> bool {
+    matches!(kind, Kind::File | Kind::Hardlink | Kind::Symlink)
 }
 
 /// `python3.N` in a directory of programs: what every build of CPython installs.

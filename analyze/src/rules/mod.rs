@@ -2,14 +2,14 @@
 
 mod dive;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
 pub use self::dive::{DiveError, DiveRules};
 
 use crate::digest::Digest;
-use crate::image::Found;
+use crate::image::{Found, Image};
 use crate::levels::{Analysis, Waste};
 
 /// A limit, and what it is held against. Of shares: 0 to 1.
@@ -51,7 +51,11 @@ pub struct Verdict {
     pub rule: String,
     /// What it is about: an image; none if it is about everything.
     pub image: Option<String>,
-    /// What was found: bytes, or a share of 1.
+    /// The image's platform; empty if it is about everything, or nobody says it.
+    pub platform: String,
+    /// What the figures are.
+    pub unit: Unit,
+    /// What was found.
     pub found: f64,
     /// The limit.
     pub limit: f64,
@@ -59,7 +63,34 @@ pub struct Verdict {
     pub kept: bool,
 }
 
-/// Holds the rules against what was found. An image with a layer that couldn't be read is left out here; it is a problem
+/// What a figure is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Bytes.
+    Bytes,
+    /// A share of 1.
+    Share,
+}
+
+impl Rule {
+    /// What its limit is.
+    #[must_use]
+    pub fn unit(&self) -> Unit {
+        match self {
+            Self::RepeatedPart(_) | Self::HiddenPart(_) | Self::Efficiency(_) | Self::DiveWastedPart(_) => {
+                Unit::Share
+            }
+            Self::RepeatedBytes(_)
+            | Self::HiddenBytes(_)
+            | Self::LeftoverBytes(_)
+            | Self::ImageBytes(_)
+            | Self::DiveWastedBytes(_) => Unit::Bytes,
+        }
+    }
+}
+
+/// Holds the rules against what was found. An image with several names is held against them once. An image with a layer that couldn't be read is left out here; it is a problem
 /// already.
 #[must_use]
 pub fn judge(rules: &[Named], found: &Found, analysis: &Analysis) -> Vec<Verdict> {
@@ -68,9 +99,16 @@ pub fn judge(rules: &[Named], found: &Found, analysis: &Analysis) -> Vec<Verdict
         analysis.table.iter().filter_map(|row| Some((row.blob.digest, row.shape.as_ref()?.file_bytes)));
     let sizes: HashMap<Digest, u64> = shapes.collect();
     for named in rules {
-        let mut add = |image: Option<&str>, value: f64, limit: f64, kept: bool| {
-            let (rule, image) = (named.name.to_owned(), image.map(str::to_owned));
-            verdicts.push(Verdict { rule, image, found: value, limit, kept });
+        let mut add = |image: Option<&Image>, value: f64, limit: f64, kept: bool| {
+            verdicts.push(Verdict {
+                rule: named.name.to_owned(),
+                image: image.map(|image| image.name.clone()),
+                platform: image.map(|image| image.platform.clone()).unwrap_or_default(),
+                unit: named.rule.unit(),
+                found: value,
+                limit,
+                kept,
+            });
         };
         let files = &analysis.files.total;
         match named.rule {
@@ -80,13 +118,17 @@ pub fn judge(rules: &[Named], found: &Found, analysis: &Analysis) -> Vec<Verdict
             }
             Rule::RepeatedBytes(limit) => add(None, files.saving as f64, limit as f64, files.saving <= limit),
             _ => {
+                let mut seen = HashSet::new();
                 for (image, waste) in found.images.iter().zip(&analysis.waste) {
                     let Some(waste) = waste else { continue };
+                    if !seen.insert((&image.place, image.manifest.digest, image.config.digest)) {
+                        continue;
+                    }
                     let stored = image.layers.iter().map(|layer| layer.blob.size).sum();
                     let above = image.layers.iter().skip(1).filter_map(|layer| sizes.get(&layer.blob.digest));
                     let (value, limit, most) = of_image(named.rule, waste, stored, above.sum());
                     let kept = if most { value <= limit } else { value >= limit };
-                    add(Some(&image.name), value, limit, kept);
+                    add(Some(image), value, limit, kept);
                 }
             }
         }

@@ -38,11 +38,13 @@ pub(super) struct RawLimits {
     min_efficiency: Option<Spanned<f64>>,
 }
 
-/// A number of bytes: `20000000`, or `"20 MB"`.
+/// A number of bytes: `20000000`, or `"20 MB"`. Other numbers are read for the sake of the message.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Bytes {
     Number(u64),
+    Signed(i64),
+    Fraction(f64),
     Text(String),
 }
 
@@ -57,6 +59,8 @@ pub(super) fn limits(raw: &RawLimits) -> Result<AnalyzeLimits, Found> {
         None => Ok(None),
         Some(v) => match v.get_ref() {
             Bytes::Number(number) => Ok(Some(*number)),
+            Bytes::Signed(number) => Err((v.span().start, Problem::Bytes(number.to_string()))),
+            Bytes::Fraction(number) => Err((v.span().start, Problem::Bytes(number.to_string()))),
             Bytes::Text(text) => match parse_bytes(text) {
                 Some(number) => Ok(Some(number)),
                 None => Err((v.span().start, Problem::Bytes(text.clone()))),

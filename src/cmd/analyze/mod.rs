@@ -18,8 +18,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
+use plinth_analyze::digest::Digest;
 use plinth_analyze::image::Found;
-use plinth_analyze::levels;
+use plinth_analyze::levels::{self, Kept};
 use plinth_analyze::problem::Problem;
 use plinth_analyze::source::{self, Mirror, Platform, Spec};
 use plinth_analyze::store::Store;
@@ -32,6 +33,7 @@ use crate::cli::{Outcome, json, print};
 use crate::failure::{During as _, Failure};
 use crate::policy::Policy;
 use crate::section::{self, Detail};
+use crate::table;
 use crate::ui::note;
 
 /// The arguments of `plinth analyze`.
@@ -141,20 +143,28 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
             layers.len()
         )));
     }
-    if found.images.is_empty() && found.caches.is_empty() && found.problems.is_empty() {
-        return Err(Failure::new("there is no image and no build cache in what was named"));
+    if found.images.is_empty() && found.caches.is_empty() && found.others.is_empty() {
+        let nothing = Failure::new("there is no image and no build cache in what was named");
+        return Err(found.problems.first().map_or(nothing, |first| told_of(first, found.problems.len())));
     }
     // Whatever isn't shown needn't be kept in mind, but a document has everything.
     let top = if args.all || args.json || args.format == Format::Json { usize::MAX } else { args.top };
     let asked = levels::Options { top: top.min(MOST), lock: lock.as_ref(), stop: Some(&*stop) };
-    let analysis = levels::analyze(&found, &store, asked).during("reckon it up")?;
+    let kept = Kept::of(&store);
+    let analysis =
+        levels::analyze(&found, &kept, asked).map_err(|error| match stop.load(Ordering::Relaxed) {
+            true => Failure::new("interrupted")
+                .hint("all layers have been read, and what is known of them is kept"),
+            false => Failure::new(format!("cannot reckon it up: {error}")),
+        })?;
     let mut problems = found.problems.clone();
-    problems.extend(outcome.problems);
+    problems
+        .extend(outcome.problems.into_iter().chain(kept.problems()).map(|problem| named(problem, &found)));
     problems.sort();
     problems.dedup();
     let verdicts = plinth_analyze::rules::judge(&rules, &found, &analysis);
     let told = Told { found: &found, analysis: &analysis, problems: &problems, verdicts: &verdicts };
-    tell(args, told, &store)?;
+    tell(args, told, &kept)?;
     end(&problems, verdicts.iter().any(|verdict| !verdict.kept))
 }
 
@@ -165,26 +175,45 @@ fn end(problems: &[Problem], broken: bool) -> Result<Outcome, Failure> {
     match problems {
         [] if broken => Ok(Outcome::Finding),
         [] => Ok(Outcome::Done),
-        [first, rest @ ..] => {
-            let mut what = format!("{}: {}", first.what, first.reason);
-            if !rest.is_empty() {
-                what.push_str(&format!(" (and {} more)", rest.len()));
-            }
-            Err(Failure::new(what).hint("everything else was read, and the figures above are without it"))
-        }
+        [first, ..] => Err(told_of(first, problems.len())
+            .hint("everything else was read, and the figures above are without it")),
     }
 }
 
-fn tell(args: &Args, told: Told<'_>, store: &Store) -> Result<(), Failure> {
+fn told_of(first: &Problem, number: usize) -> Failure {
+    let what = table::plain(&format!("{}: {}", first.what, first.reason));
+    Failure::new(if number > 1 { format!("{what} (and {} more)", number - 1) } else { what })
+}
+
+/// A layer is a digest to those who read it; people know an image.
+fn named(problem: Problem, found: &Found) -> Problem {
+    let Ok(digest) = problem.what.parse::<Digest>() else { return problem };
+    for image in &found.images {
+        if let Some(at) = image.layers.iter().position(|layer| layer.blob.digest == digest) {
+            let what = format!("layer {} of {} ({digest})", at + 1, image.name);
+            return Problem::new(what, problem.reason);
+        }
+    }
+    problem
+}
+
+fn tell(args: &Args, told: Told<'_>, store: &Kept<'_>) -> Result<(), Failure> {
     let format = match (args.json, args.markdown) {
         (true, _) => Format::Json,
         (_, true) => Format::Markdown,
         _ => args.format,
     };
     let detail = if args.all { Detail::All } else { Detail::Most };
+    let top = if args.all { usize::MAX } else { args.top };
+    let closer =
+        args.image.is_some() || args.layer.is_some() || args.package.is_some() || args.path.is_some();
+    if closer && matches!(format, Format::Json | Format::Parquet) {
+        return Err(Failure::new("one image, layer, package or file is shown as text or Markdown only")
+            .hint("the JSON of everything has them all"));
+    }
     let sections = match (&args.image, &args.layer, &args.package, &args.path) {
-        (Some(name), ..) => drill::image(told, name)?,
-        (_, Some(digest), ..) => drill::layer(told, digest, store, args.top)?,
+        (Some(name), ..) => drill::image(told, name, top)?,
+        (_, Some(digest), ..) => drill::layer(told, digest, store, top)?,
         (.., Some(name), _) => drill::package(told, name)?,
         (.., Some(path)) => drill::file(told, path, store)?,
         _ => sections::of(told, detail, args.top),
@@ -215,9 +244,10 @@ fn distinct(found: &Found) -> Vec<(plinth_analyze::image::Blob, Option<plinth_an
 }
 
 fn options(args: &Args) -> Result<source::Options, Failure> {
-    let platform = args.platform.as_deref().map(|text| {
-        text.parse::<Platform>().map_err(|error| Failure::new(format!("`{text}` is no platform: {error}")))
-    });
+    let platform = args
+        .platform
+        .as_deref()
+        .map(|text| text.parse::<Platform>().map_err(|error| Failure::new(error.to_string())));
     let mirrors = args.mirror.iter().map(|text| {
         text.parse::<Mirror>().map_err(|error| Failure::new(error.to_string()).hint(error.hint().to_owned()))
     });

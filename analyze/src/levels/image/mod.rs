@@ -31,6 +31,22 @@ pub struct Waste {
     pub by_path: u64,
     /// The hidden files that take most.
     pub worst: Vec<WastedFile>,
+    /// Every file that is hidden or left behind: other images may waste the same one.
+    #[serde(skip)]
+    pub(super) entries: Vec<Wasted>,
+}
+
+/// A file that is wasted, whichever image it was found in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wasted {
+    /// Its layer, counted from the bottom of the image.
+    pub(super) layer: u32,
+    /// Its path.
+    pub(super) path: u64,
+    /// Bytes as they are stored.
+    pub(super) stored: u64,
+    /// Hidden, or else left behind.
+    pub(super) hidden: bool,
 }
 
 impl Waste {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::leftovers::leftover;
 use super::tree::{ROOT, State, Tree};
-use super::{Bytes, Waste, WastedFile};
-use crate::layer::{Data, Entry, Kind};
+use super::{Bytes, Waste, Wasted, WastedFile};
+use crate::layer::{Data, Entry, Kind, path_key};
 
 /// What a file is made of: one of these for all its hard links.
 struct Body {
@@ -15,6 +15,9 @@ struct Body {
     content: u64,
     /// The names that it has.
     names: u32,
+    /// The layer that brought it, and the node it was brought at.
+    layer: u32,
+    at: u32,
 }
 
 /// Why a file can't be seen.
@@ -36,6 +39,8 @@ pub(super) struct Stack {
     /// Hidden files: their stored bytes, by node.
     hidden: BTreeMap<u32, (u64, u64)>,
     leftovers: BTreeMap<u32, &'static str>,
+    /// The bodies that are hidden.
+    gone: Vec<u32>,
 }
 
 impl Stack {
@@ -48,6 +53,7 @@ impl Stack {
             waste: Waste::default(),
             hidden: BTreeMap::new(),
             leftovers: BTreeMap::new(),
+            gone: Vec::new(),
         }
     }
 
@@ -76,7 +82,8 @@ impl Stack {
                     _ => 0,
                 };
                 self.replace(at, Some((content, entry.size)));
-                self.bodies.push(Body { size: entry.size, stored: entry.stored, content, names: 1 });
+                let (layer, size, stored) = (self.layer, entry.size, entry.stored);
+                self.bodies.push(Body { size, stored, content, names: 1, layer, at });
                 let body = u32::try_from(self.bodies.len() - 1).unwrap_or(u32::MAX);
                 self.put(at, State::File(body));
                 self.count(at, entry.size);
@@ -125,10 +132,14 @@ impl Stack {
     pub(super) fn finish(mut self, top: usize) -> Waste {
         for (at, kind) in &self.leftovers {
             if let State::File(body) = self.tree.node(*at).state {
+                let wasted = self.wasted(body, false);
                 let body = &self.bodies[body as usize];
                 self.waste.leftovers.entry(kind).or_default().add(body.size, body.stored);
+                self.waste.entries.push(wasted);
             }
         }
+        let gone: Vec<Wasted> = self.gone.iter().map(|body| self.wasted(*body, true)).collect();
+        self.waste.entries.extend(gone);
         let (mut least, mut sum) = (0, 0);
         for at in 0..self.tree.len() {
             let node = self.tree.node(at);
@@ -149,6 +160,12 @@ impl Stack {
         self.waste.worst =
             named.map(|(at, (stored, size))| WastedFile { path: self.tree.path(at), size, stored }).collect();
         self.waste
+    }
+
+    fn wasted(&self, body: u32, hidden: bool) -> Wasted {
+        let body = &self.bodies[body as usize];
+        let path = path_key(&self.tree.bytes(body.at));
+        Wasted { layer: body.layer, path, stored: body.stored, hidden }
     }
 
     /// The node of an entry. Whatever stands in the way to it is no directory any more.
@@ -213,12 +230,13 @@ impl Stack {
     fn remove(&mut self, at: u32, why: Hidden) {
         let state = std::mem::replace(&mut self.tree.node_mut(at).state, State::Absent);
         self.leftovers.remove(&at);
-        let State::File(body) = state else { return };
-        let body = &mut self.bodies[body as usize];
+        let State::File(number) = state else { return };
+        let body = &mut self.bodies[number as usize];
         body.names -= 1;
         if body.names > 0 {
             return;
         }
+        self.gone.push(number);
         let kind = match why {
             Hidden::Overwritten => &mut self.waste.overwritten,
             Hidden::SameAgain => &mut self.waste.same_again,

@@ -155,13 +155,17 @@ impl Tree {
         std::iter::successors(some(self.node(at).first), move |at| some(self.node(*at).next))
     }
 
-    /// The path of a node; what isn't UTF-8 is replaced.
-    pub(super) fn path(&self, at: u32) -> String {
+    /// The path of a node.
+    pub(super) fn bytes(&self, at: u32) -> Vec<u8> {
         let mut names: Vec<_> = std::iter::once(at).chain(self.above(at)).collect();
         names.reverse();
-        let names: Vec<_> =
-            names.into_iter().map(|at| String::from_utf8_lossy(self.name(self.node(at)))).collect();
-        names.join("/")
+        let names: Vec<&[u8]> = names.into_iter().map(|at| self.name(self.node(at))).collect();
+        names.join(&b'/')
+    }
+
+    /// The path of a node; what isn't UTF-8 is replaced.
+    pub(super) fn path(&self, at: u32) -> String {
+        String::from_utf8_lossy(&self.bytes(at)).into_owned()
     }
 }
 

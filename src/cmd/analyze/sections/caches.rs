@@ -1,5 +1,7 @@
 //! Build caches: what they hold, and for whom.
 
+use plinth_analyze::cache::CacheKind;
+
 use super::{Told, shortened};
 use crate::amount::bytes;
 use crate::section::{Detail, Section, section};
@@ -13,15 +15,19 @@ pub(super) fn caches(told: Told<'_>, detail: Detail, top: usize) -> [Section; 2]
             cache.layers.to_string(),
             bytes(cache.stored),
             bytes(cache.unused),
-            bytes(cache.unreachable),
+            // The layers of an inline cache are those of its image.
+            match cache.kind {
+                CacheKind::Inline => "-".to_owned(),
+                CacheKind::Manifest => bytes(cache.unreachable),
+            },
         ]
     };
     let rows = caches.list.iter().map(row).collect();
-    let header = ["cache", "records", "layers", "stored", "of no image", "of no record"];
+    let header = ["cache", "records", "layers", "stored", "in no image", "of no use"];
     let mut all = section("Build caches", &header, rows);
     if !caches.list.is_empty() {
         all.lines.push(format!(
-            "{} of layers: {} of no image, {} in several caches, {} in two compressions",
+            "{} of layers: {} in no image, {} in several caches, {} there in another compression too",
             bytes(caches.stored),
             bytes(caches.unused),
             bytes(caches.in_several),

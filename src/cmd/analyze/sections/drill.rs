@@ -2,24 +2,46 @@
 
 use plinth_analyze::digest::Digest;
 use plinth_analyze::image::Image;
-use plinth_analyze::layer::{Data, Entry};
+use plinth_analyze::layer::{Data, Entry, Kind};
 use plinth_analyze::levels::{Bytes, Contents, Waste};
 
 use super::{Told, command, levels, short, shortened};
 use crate::amount::{bytes, count};
 use crate::failure::Failure;
-use crate::section::{Section, section};
+use crate::section::{Detail, Section, section};
 
 /// An image, by its name or the end of it: its layers, its packages, its waste.
-pub(crate) fn image(told: Told<'_>, name: &str) -> Result<Vec<Section>, Failure> {
+pub(crate) fn image(told: Told<'_>, name: &str, top: usize) -> Result<Vec<Section>, Failure> {
     let all = &told.found.images;
-    let exact = all.iter().position(|image| image.name == name);
-    let at = exact.or_else(|| all.iter().position(|image| image.name.ends_with(name)));
-    let at = at.ok_or_else(|| {
-        Failure::new(format!("no image here is named `{name}`"))
-            .hint("--all lists the images that were found")
-    })?;
-    let image = &all[at];
+    let mut names: Vec<&str> =
+        all.iter().map(|image| image.name.as_str()).filter(|other| is(other, name)).collect();
+    names.sort_unstable();
+    names.dedup();
+    // The whole name is meant, whatever ends with it.
+    let wanted = match names[..] {
+        _ if names.contains(&name) => name,
+        [one] => one,
+        [] => {
+            return Err(Failure::new(format!("no image here is named `{name}`"))
+                .hint("--all lists the images that were found"));
+        }
+        _ => {
+            return Err(Failure::new(format!("{} images here are named so", names.len()))
+                .detail(names.iter().take(20).map(|name| (*name).to_owned()).collect()));
+        }
+    };
+    let platforms = (0..all.len()).filter(|at| all[*at].name == wanted);
+    Ok(platforms.flat_map(|at| one(told, at, top)).collect())
+}
+
+/// Whether a name is this one, or ends with it at a border: `team/app:1`, `app:1`, `1`.
+fn is(name: &str, wanted: &str) -> bool {
+    let before = name.strip_suffix(wanted).filter(|_| !wanted.is_empty());
+    before.is_some_and(|before| before.is_empty() || before.ends_with(['/', ':']))
+}
+
+fn one(told: Told<'_>, at: usize, top: usize) -> Vec<Section> {
+    let image = &told.found.images[at];
     let mut sections = vec![layers_of(told, image)];
     if let Some(waste) = &told.analysis.waste[at] {
         sections.extend(waste_of(waste));
@@ -39,8 +61,9 @@ pub(crate) fn image(told: Told<'_>, name: &str) -> Result<Vec<Section>, Failure>
     }
     rows.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
     let rows = rows.into_iter().map(|(_, row)| row).collect();
-    sections.push(section("Packages", &["package", "version", "of", "size", "stored", "layer"], rows));
-    Ok(sections)
+    let header = ["package", "version", "of", "size", "stored", "layer"];
+    sections.push(section("Packages", &header, rows).at_most(top, Detail::Most));
+    sections
 }
 
 fn layers_of(told: Told<'_>, image: &Image) -> Section {
@@ -113,12 +136,12 @@ pub(crate) fn layer(
     what.lines.push(format!("{} stored, {}", bytes(row.blob.size), row.blob.media_type));
     if let Some(shape) = &row.shape {
         what.lines.push(format!(
-            "{} uncompressed, {} of {} in files; diff ID {}",
-            bytes(shape.uncompressed),
-            bytes(shape.file_bytes),
+            "{}, {}; {} as tar",
             count(shape.files as usize, "file"),
-            shape.diff_id
+            bytes(shape.file_bytes),
+            bytes(shape.uncompressed)
         ));
+        what.lines.push(format!("diff ID {}", shape.diff_id));
         what.lines.extend(shape.notes.clone());
     }
     let images = row.images.iter().map(|at| vec![told.found.images[*at].name.clone()]).collect();
@@ -126,9 +149,10 @@ pub(crate) fn layer(
     each(contents, &row.blob.digest, &mut |entry| {
         largest.push((entry.stored, entry.size, String::from_utf8_lossy(&entry.path).into_owned()));
         // Not more in memory than needed, however many there are.
-        if largest.len() > 2 * top.max(500) {
+        let room = top.saturating_mul(2).max(1000);
+        if largest.len() > room {
             largest.sort_by(|a, b| b.cmp(a));
-            largest.truncate(top.max(500));
+            largest.truncate(top);
         }
     })?;
     largest.sort_by(|a, b| b.cmp(a));
@@ -186,37 +210,61 @@ pub(crate) fn package(told: Told<'_>, name: &str) -> Result<Vec<Section>, Failur
 
 /// A file, by its path, or the digest of its content: every layer that has it.
 pub(crate) fn file(told: Told<'_>, name: &str, contents: &dyn Contents) -> Result<Vec<Section>, Failure> {
-    let content: Option<Digest> = name.parse().ok();
+    let content = digits(name);
     let path = name.trim_start_matches('/').as_bytes();
+    // A directory on the way to it that is a link: the file has another path then.
+    let mut link = None;
     let mut rows = Vec::new();
     for row in &told.analysis.table {
         each(contents, &row.blob.digest, &mut |entry| {
             let found = match (&content, &entry.data) {
-                (Some(wanted), Data::Content(content)) => content == wanted,
+                (Some(wanted), Data::Content(content)) => content.hex().starts_with(wanted),
                 (Some(_), _) => false,
                 (None, _) => entry.path == path,
             };
+            if entry.kind == Kind::Symlink
+                && let Data::Target(target) = &entry.data
+                && path.strip_prefix(entry.path.as_slice()).is_some_and(|rest| rest.starts_with(b"/"))
+            {
+                link = Some((entry.path.clone(), target.clone()));
+            }
             if found {
                 let content = match &entry.data {
                     Data::Content(digest) => digest.hex()[..12].to_owned(),
                     Data::Target(target) => format!("→ {}", String::from_utf8_lossy(target)),
                     Data::None => format!("{:?}", entry.kind).to_lowercase(),
                 };
-                let image = row.images.first().map_or("", |at| &told.found.images[*at].name);
-                let shown =
-                    [content, bytes(entry.size), bytes(entry.stored), short(row), shortened(image, 32)];
+                let image = row.images.first().map_or("", |at| told.found.images[*at].name.as_str());
+                let image = match row.images.len() {
+                    0 | 1 => shortened(image, 32),
+                    images => format!("{} (+{})", shortened(image, 28), images - 1),
+                };
+                let shown = [content, bytes(entry.size), bytes(entry.stored), short(row), image];
                 let path = String::from_utf8_lossy(&entry.path).into_owned();
                 rows.push(shown.into_iter().chain([path]).collect::<Vec<_>>());
             }
         })?;
     }
     if rows.is_empty() {
-        return Err(Failure::new(format!("no layer here has the file `{name}`"))
-            .hint("a file is named by its whole path in the image, or by the sha256 of its content"));
+        let text = |bytes: &[u8]| crate::table::plain(&String::from_utf8_lossy(bytes));
+        let hint = match link {
+            Some((path, target)) => format!("`{}` is a link to `{}`", text(&path), text(&target)),
+            None => {
+                "a file is named by its whole path in the image, or by the sha256 of its content".to_owned()
+            }
+        };
+        return Err(Failure::new(format!("no layer here has the file `{name}`")).hint(hint));
     }
     rows.sort();
-    let header = ["content", "size", "stored", "layer", "an image that has it", "path"];
+    let header = ["content", "size", "stored", "layer", "images that have it", "path"];
     Ok(vec![section(format!("File {name}"), &header, rows)])
+}
+
+/// The digits of a digest, or its first twelve or more, as tables here and sha256sum show them.
+fn digits(text: &str) -> Option<String> {
+    let digits = text.strip_prefix("sha256:").unwrap_or(text).to_ascii_lowercase();
+    let fits = (12..=64).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    fits.then_some(digits)
 }
 
 fn each(contents: &dyn Contents, blob: &Digest, f: &mut dyn FnMut(Entry)) -> Result<(), Failure> {

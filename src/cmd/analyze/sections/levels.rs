@@ -57,10 +57,12 @@ pub(super) fn of(ecosystem: Ecosystem) -> &'static str {
 /// Files with the same content.
 pub(super) fn files(told: Told<'_>, detail: Detail, top: usize) -> Section {
     let row = |file: &plinth_analyze::levels::File| {
-        let path = file.paths.first().map_or("", |place| &place.path);
-        vec![bytes(file.saving), file.copies.to_string(), bytes(file.size), shortened(path, 64)]
+        let path = file.paths.first().map_or("", |place| place.path.as_str());
+        vec![bytes(file.saving), file.copies.to_string(), bytes(file.size), path.to_owned()]
     };
     let rows = told.analysis.files.list.iter().map(row).collect();
-    section("Files stored more than once", &["could be saved", "copies", "size", "one of its paths"], rows)
-        .at_most(top, detail)
+    let header = ["could be saved", "copies", "size", "one of its paths"];
+    let mut files = section("Files stored more than once", &header, rows).at_most(top, detail);
+    files.more = (told.analysis.files.repeated_contents as usize).saturating_sub(files.rows.len());
+    files
 }

@@ -4,6 +4,7 @@
 //! summary   everything at a glance
 //! levels    the four levels, thing by thing
 //! images    the images, and their waste
+//! names     how images are named
 //! caches    build caches
 //! verdicts  rules, and what couldn't be read
 //! drill     one image, layer, package or file
@@ -13,6 +14,7 @@ mod caches;
 pub(super) mod drill;
 mod images;
 mod levels;
+mod names;
 mod summary;
 mod verdicts;
 

@@ -22,7 +22,7 @@ pub(super) fn summary(told: Told<'_>) -> Section {
         row("packages", &analysis.packages.total),
         row("files", &analysis.files.total),
     ];
-    let header = ["level", "different", "copies", "stored", "stored twice", "could be saved", ""];
+    let header = ["level", "different", "there", "stored", "more than once", "could be saved", "part"];
     let mut summary = section("What is stored", &header, rows);
     let manifests: BTreeSet<_> = found.images.iter().map(|image| image.manifest.digest).collect();
     let mut what = vec![count(manifests.len(), "image")];
@@ -34,14 +34,21 @@ pub(super) fn summary(told: Told<'_>) -> Section {
         what.push(count(others, "other artifact"));
     }
     let lines = &mut summary.lines;
-    lines.push(format!(
-        "{} in {}: {}, {} in all; {} if nothing were shared",
+    let mut line = format!(
+        "{} in {}: {}, {} in all",
         what.join(", "),
         count(analysis.blobs.places.len(), "place"),
         count(analysis.table.len(), "layer"),
-        bytes(analysis.blobs.total.stored),
-        bytes(analysis.blobs.summed)
-    ));
+        bytes(analysis.blobs.total.stored)
+    );
+    // Of caches and artifacts there is no such figure.
+    if found.caches.is_empty() && others == 0 {
+        line.push_str(&format!("; {} if nothing were shared", bytes(analysis.blobs.summed)));
+    }
+    lines.push(line);
+    if analysis.blobs.places.len() > 1 {
+        lines.push("below the blobs, each blob counts once, in whatever places it is".to_owned());
+    }
     let could = &analysis.achievable;
     if could.packages > 0 {
         let saved = |after: u64| share(could.now.saturating_sub(after), could.now);
@@ -56,13 +63,13 @@ pub(super) fn summary(told: Told<'_>) -> Section {
         }
         if could.left_by_pip > 0 {
             lines.push(format!(
-                "of that, {} are only what runs of pip left behind by chance",
+                "{} of this saving are byte code and caches that pip left behind by chance",
                 bytes(could.left_by_pip)
             ));
         }
     }
     if !problems.is_empty() {
-        lines.push(format!("without {}: see below", count(problems.len(), "thing that couldn't be read")));
+        lines.push(format!("without {} that couldn't be read: see below", count(problems.len(), "thing")));
     }
     summary
 }

@@ -1,39 +1,43 @@
 //! Rules, and what couldn't be read.
 
-use super::{Told, shortened};
+use plinth_analyze::rules::{Unit, Verdict};
+
+use super::Told;
 use crate::amount::{bytes, count, percent};
 use crate::section::{Section, section};
 
 /// The rules that aren't kept; how many are.
 pub(super) fn verdicts(told: Told<'_>) -> Section {
-    let amount = |value: f64, share: bool| if share { percent(value) } else { bytes(value as u64) };
-    let mut rows = Vec::new();
-    let mut kept = 0;
-    for verdict in told.verdicts {
-        if verdict.kept {
-            kept += 1;
-            continue;
-        }
-        // A limit in bytes is a whole number, and no rule allows a single one.
-        let share = verdict.limit <= 1.0;
-        let about =
-            verdict.image.as_deref().map_or_else(|| "everything".to_owned(), |name| shortened(name, 48));
-        rows.push(vec![
-            verdict.rule.clone(),
-            about,
-            amount(verdict.found, share),
-            amount(verdict.limit, share),
-        ]);
-    }
-    let mut rules = section("Rules that aren't kept", &["rule", "of", "is", "limit"], rows);
+    let broken = told.verdicts.iter().filter(|verdict| !verdict.kept);
+    let rows: Vec<Vec<String>> = broken.map(row).collect();
+    let (kept, broken) = (told.verdicts.len() - rows.len(), rows.len());
+    let title = if broken > 0 { "Rules that aren't kept" } else { "Rules" };
+    let mut rules = section(title, &["rule", "of", "is", "limit"], rows);
     if !told.verdicts.is_empty() {
-        let broken = told.verdicts.len() - kept;
         rules.lines.push(format!("{} kept, {broken} not", count(kept, "rule")));
-        if broken == 0 {
-            rules.title = "Rules".to_owned();
-        }
     }
     rules
+}
+
+/// Names in full: somebody has to find the image.
+fn row(verdict: &Verdict) -> Vec<String> {
+    let about = match &verdict.image {
+        Some(name) if verdict.platform.is_empty() => name.clone(),
+        Some(name) => format!("{name} {}", verdict.platform),
+        None => "everything".to_owned(),
+    };
+    let (mut is, mut limit) = match verdict.unit {
+        Unit::Bytes => (bytes(verdict.found as u64), bytes(verdict.limit as u64)),
+        Unit::Share => (percent(verdict.found), percent(verdict.limit)),
+    };
+    // What is rounded to its limit says nothing.
+    if is == limit {
+        (is, limit) = match verdict.unit {
+            Unit::Bytes => (format!("{} B", verdict.found), format!("{} B", verdict.limit)),
+            Unit::Share => (format!("{} %", 100.0 * verdict.found), format!("{} %", 100.0 * verdict.limit)),
+        };
+    }
+    vec![verdict.rule.clone(), about, is, limit]
 }
 
 /// What couldn't be read.
