@@ -29,6 +29,8 @@ mod owners;
 mod packages;
 mod parts;
 mod table;
+#[cfg(test)]
+mod tests;
 mod total;
 
 use std::collections::{BTreeMap, HashSet};
