@@ -40,7 +40,7 @@ struct DockerArchive {
 impl Contents for DockerArchive {
     fn open(&self, blob: &Blob, from: u64) -> io::Result<Box<dyn Read + Send>> {
         let path = self.paths.get(&blob.digest);
-        let path = path.ok_or_else(|| Error::missing(format!("{} isn't in the archive", blob.digest)))?;
+        let path = path.ok_or_else(|| Error::missing("it isn't in the archive"))?;
         Ok(Box::new(self.tree.open(path, from)?))
     }
 }
@@ -59,7 +59,7 @@ pub(crate) fn read(
     }
     let bytes = tree.small("manifest.json")?;
     let entries: Vec<Entry> = serde_json::from_slice(&bytes)
-        .map_err(|cause| Error::new(format!("manifest.json of `{shown}` can't be read: {cause}")))?;
+        .map_err(|cause| Error::new(unreadable(&bytes, &shown.to_string(), &cause)))?;
     let manifest = blob(digest_of(&bytes), bytes.len() as u64);
     let mut reader =
         Reader { tree: &tree, paths: HashMap::new(), hashed: HashMap::new(), found: Found::default() };
@@ -94,6 +94,18 @@ pub(crate) fn read(
     }
     let Reader { paths, found, .. } = reader;
     Ok((found, Arc::new(DockerArchive { tree, paths })))
+}
+
+/// Why a manifest.json is no list of images.
+fn unreadable(bytes: &[u8], shown: &str, cause: &serde_json::Error) -> String {
+    let of_an_image = serde_json::from_slice::<serde_json::Value>(bytes)
+        .is_ok_and(|value| value.is_object() && value.get("schemaVersion").is_some());
+    match of_an_image {
+        true => format!(
+            "`{shown}` is in skopeo's dir: format; `skopeo copy dir:{shown} oci:OUT` makes a layout of it"
+        ),
+        false => format!("manifest.json of `{shown}` can't be read: {}", quoted(&cause.to_string())),
+    }
 }
 
 fn blob(digest: Digest, size: u64) -> Blob {
