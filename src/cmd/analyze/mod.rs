@@ -133,7 +133,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
         ..engine::Options::default()
     };
     let outcome = engine::read(&layers, &blobs, &store, &reading, &progress);
-    progress.finish();
+    progress.finish(&outcome);
     if stop.load(Ordering::Relaxed) {
         let kept = outcome.read + outcome.known;
         return Err(Failure::new("interrupted").hint(format!(
