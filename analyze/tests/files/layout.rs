@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use plinth_analyze::source::{Options, Spec, find};
+
 use super::{Entry, digest, layers, look, problem, tar};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -71,6 +73,27 @@ fn as_a_directory_and_as_a_tar() {
             assert_eq!(layers(&found, &sources), [LAYER; 3]);
         }
     }
+}
+
+#[test]
+fn one_file_under_several_names() {
+    let dir = tempfile::tempdir().unwrap();
+    write(&dir.path().join("d"), &files(NAMES));
+    std::os::unix::fs::symlink("d", dir.path().join("link")).unwrap();
+    let root = dir.path().display();
+    let specs = [
+        format!("oci:{root}/d:team/app:2"),
+        format!("{root}/d"),
+        format!("oci:{root}/./d/../d"),
+        format!("{root}/link:1"),
+        format!("{root}/link"),
+    ];
+    let specs: Vec<_> = specs.iter().map(|spec| Spec::parse(spec).unwrap()).collect();
+    let (found, sources) = find(&specs, &Options::default(), &());
+    assert_eq!(found.problems, []);
+    assert_eq!(found.images.len(), NAMES.len(), "{:?}", found.images);
+    assert!(found.images.iter().all(|image| image.place == format!("{root}/d")));
+    assert_eq!(layers(&found, &sources), [LAYER; 3]);
 }
 
 #[test]

@@ -94,6 +94,13 @@ impl source::Progress for Progress {
             None => self.line(text),
         }
     }
+
+    fn waiting(&self, what: &str) {
+        match &self.bar {
+            Some(bar) => bar.set_message(what.to_owned()),
+            None => self.line(|| what.to_owned()),
+        }
+    }
 }
 
 impl engine::Progress for Progress {

@@ -142,7 +142,7 @@ impl Reader<'_> {
         let mut layers = Vec::new();
         for (at, path) in paths.iter().enumerate() {
             let diff_id = config.diff_id(at, paths.len());
-            match self.layer(path, diff_id) {
+            match self.layer(path, diff_id, options) {
                 Ok(blob) => {
                     let created_by = config.created_by(at, paths.len());
                     layers.push(Layer { blob, diff_id, created_by });
@@ -164,7 +164,7 @@ impl Reader<'_> {
         });
     }
 
-    fn layer(&mut self, path: &str, diff_id: Option<Digest>) -> io::Result<Blob> {
+    fn layer(&mut self, path: &str, diff_id: Option<Digest>, options: &Options) -> io::Result<Blob> {
         let size = self.tree.size(path)?;
         let mut first = Vec::new();
         self.tree.open(path, 0)?.take(4).read_to_end(&mut first)?;
@@ -172,7 +172,7 @@ impl Reader<'_> {
         let digest = match (diff_id.filter(|_| !compressed), self.hashed.get(path)) {
             (Some(digest), _) => digest,
             (None, Some(digest)) => *digest,
-            (None, None) => hash(self.tree.open(path, 0)?)?,
+            (None, None) => hash(self.tree.open(path, 0)?, options)?,
         };
         self.hashed.insert(path.to_owned(), digest);
         self.paths.insert(digest, path.to_owned());
@@ -180,11 +180,14 @@ impl Reader<'_> {
     }
 }
 
-fn hash(mut reader: impl Read) -> io::Result<Digest> {
+fn hash(mut reader: impl Read, options: &Options) -> io::Result<Digest> {
     use sha2::Digest as _;
     let mut state = sha2::Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
+        if options.stopped() {
+            return Err(io::Error::other("it was given up"));
+        }
         match reader.read(&mut buffer)? {
             0 => return Ok(Digest(state.finalize().into())),
             n => state.update(&buffer[..n]),

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::source::error::{Error, quoted};
+use crate::source::options::Options;
 
 /// The files and links of a tar on disk.
 pub(crate) struct TarIndex {
@@ -30,7 +31,7 @@ enum Place {
 const MOST_LINKS: usize = 16;
 
 impl TarIndex {
-    pub(crate) fn read(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn read(path: &Path, options: &Options) -> Result<Self, Error> {
         let shown = path.display();
         let failed = |cause: io::Error| Error::new(format!("cannot read `{shown}`: {cause}"));
         let file = File::open(path).map_err(failed)?;
@@ -41,6 +42,9 @@ impl TarIndex {
         for entry in archive.entries_with_seek().map_err(failed)? {
             let entry = entry.map_err(|cause| broken(path, first, &cause))?;
             first = false;
+            if options.stopped() {
+                return Err(Error::new("it was given up"));
+            }
             let name = normal(&entry.path_bytes(), "");
             let kind = entry.header().entry_type();
             if kind.is_file() || kind.is_contiguous() {

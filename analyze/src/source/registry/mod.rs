@@ -31,6 +31,7 @@ pub use credentials::Credentials;
 pub(crate) use repository::Repository;
 
 use super::error::Error;
+use super::notices::Notices;
 use super::options::Options;
 use super::spec::{DOCKER_HUB, is_repository, is_tag};
 use endpoint::Endpoint;
@@ -51,8 +52,8 @@ pub(crate) struct Registry {
 }
 
 impl Registries {
-    pub(crate) fn new(options: &Options) -> Result<Self, Error> {
-        Ok(Self { transport: Arc::new(Transport::new(options)?), known: BTreeMap::new() })
+    pub(crate) fn new(options: &Options, notices: &Arc<Notices>) -> Result<Self, Error> {
+        Ok(Self { transport: Arc::new(Transport::new(options, notices)?), known: BTreeMap::new() })
     }
 
     pub(crate) fn get(&mut self, host: &str, options: &Options) -> Result<Arc<Registry>, Error> {
