@@ -161,6 +161,17 @@ fn append(found: &mut Found, mut part: Found, place: &str) {
     found.problems.extend(part.problems);
 }
 
+/// What isn't there, with some that are.
+fn with_tags(error: Error, repository: &Repository, tag: Option<&str>) -> Error {
+    let Some(tag) = tag.filter(|_| error.is_missing()) else { return error };
+    let tags = repository.registry.some_tags(&repository.name, tag);
+    if tags.is_empty() {
+        error
+    } else {
+        Error::missing(format!("{error}; tags there are: {}", tags.join(", ")))
+    }
+}
+
 fn read(
     repository: &Arc<Repository>,
     reference: &Reference,
@@ -191,7 +202,7 @@ fn read(
                 let read = memo.manifest_of(&blob, &bytes);
                 (Some(blob), read)
             }
-            Err(error) => (None, Err(error)),
+            Err(error) => (None, Err(with_tags(error, repository, tag))),
         },
     };
     let entry = Descriptor {
