@@ -1,10 +1,11 @@
 //! Who asks to stop doesn't wait for a server, and who waits is told what for.
 
+use std::io::Read as _;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use plinth_analyze::source::{Counts, Options, Progress, Spec, find};
+use plinth_analyze::source::{Blobs as _, Counts, Options, Progress, Spec, find};
 
 use crate::images::Store;
 use crate::options;
@@ -45,6 +46,28 @@ fn while_it_is_to_be_asked_later() {
     let mut options = options();
     options.patience.longest_pause = Duration::from_secs(30);
     assert!(stopped(&options, &[format!("{}/app:1", server.host)]) < Duration::from_secs(1));
+}
+
+#[test]
+fn in_the_middle_of_a_layer() {
+    let store = Store::new();
+    let server = Server::start(move |request| {
+        let reply = store.answer(request);
+        if reply.body.len() > 1_000_000 { Reply { hang: Some(1000), ..reply } } else { reply }
+    });
+    let options = options();
+    let spec = Spec::parse(&format!("{}/team/app:1", server.host)).unwrap();
+    let (found, sources) = find(&[spec], &options, &());
+    let mut reader = sources.open(&found.images[0].layers[0].blob).unwrap();
+    let stop = Arc::clone(&options.stop);
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        stop.store(true, Ordering::Relaxed);
+    });
+    let began = Instant::now();
+    let error = reader.read_to_end(&mut Vec::new()).unwrap_err();
+    assert_eq!(error.to_string(), "it was given up");
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 }
 
 #[derive(Default)]
