@@ -185,5 +185,5 @@ fn stopping_ends_a_layer_in_the_middle() {
     let outcome = engine::read(&[(endless, None)], &Endless(stop), &store, &options, &());
     assert_eq!((outcome.read, outcome.known, outcome.problems.len()), (0, 0, 0));
     assert!(outcome.bytes_read < 100 << 20);
-    assert_eq!(std::fs::read_dir(place.path().join("1")).unwrap().count(), 0, "nothing of it is kept");
+    assert_eq!(std::fs::read_dir(place.path().join("2")).unwrap().count(), 0, "nothing of it is kept");
 }

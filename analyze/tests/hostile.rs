@@ -42,9 +42,9 @@ fn more_bytes_and_fewer() {
     let bytes = gzip(&archive());
     let size = bytes.len() as u64;
     for (said, expected) in [
-        (size - 1, format!("the descriptor says {} bytes, there are more", size - 1)),
-        (size + 1, format!("the descriptor says {} bytes, there are only {size}", size + 1)),
-        (0, "the descriptor says 0 bytes, there are more".to_owned()),
+        (size - 1, format!("it has more bytes, its descriptor says {}", size - 1)),
+        (size + 1, format!("it has {size} bytes, its descriptor says {}", size + 1)),
+        (0, "it has more bytes, its descriptor says 0".to_owned()),
     ] {
         let wrong = Blob { size: said, ..blob(&bytes) };
         let error = read_as(bytes.clone(), &wrong, None, &Limits::default()).expect_err("refused");
@@ -57,7 +57,7 @@ fn a_stream_without_end_is_not_read_to_it() {
     let endless = Box::new(io::repeat(0));
     let blob = Blob { size: 10_000_000, ..blob(b"") };
     let error = support::read_stream(endless, &blob, None, &Limits::default()).expect_err("refused");
-    assert_eq!(error.to_string(), "the descriptor says 10000000 bytes, there are more");
+    assert_eq!(error.to_string(), "it has more bytes, its descriptor says 10000000");
 }
 
 #[test]

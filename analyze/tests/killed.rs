@@ -116,7 +116,7 @@ fn what_was_done_stays() {
         let known = made.layers.iter().filter(|(blob, _)| store.has(&blob.digest).unwrap()).count();
         if known as u64 == LAYERS {
             // All of them before it was killed often enough: the store begins anew.
-            fs::remove_dir_all(place.path().join("1")).unwrap();
+            fs::remove_dir_all(place.path().join("2")).unwrap();
             done.clear();
         }
     }
@@ -133,7 +133,7 @@ fn what_was_done_stays() {
     assert_eq!(opened.len() + known.len(), LAYERS as usize);
     assert!(opened.iter().all(|blob| !known.contains(&blob)), "only what was missing is read");
     drop(opened);
-    let files = fs::read_dir(place.path().join("1")).unwrap().count();
+    let files = fs::read_dir(place.path().join("2")).unwrap().count();
     assert_eq!(files as u64, LAYERS, "nothing unfinished is left");
     for (blob, bytes) in &made.layers {
         let kept: Result<Vec<Entry>, _> = store.entries(&blob.digest).unwrap().unwrap().collect();

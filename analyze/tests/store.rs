@@ -7,7 +7,7 @@ use std::fs;
 
 use plinth_analyze::layer::{Content, Entry};
 use plinth_analyze::store::Store;
-use support::{digest, noise, read, tar};
+use support::{Raw, digest, noise, read, tar};
 
 fn layer() -> (Content, Vec<Entry>) {
     let files: Vec<_> = (0..300).map(|number| (format!("usr/lib/x/{number}"), noise(number, 100))).collect();
@@ -46,7 +46,7 @@ fn any_damage_counts_as_absent_and_is_mended() {
     let layer = layer();
     let name = digest(b"a");
     keep(&store, b"a", &layer);
-    let path = place.path().join("1").join(name.hex());
+    let path = place.path().join("2").join(name.hex());
     let whole = fs::read(&path).unwrap();
     for at in (0..whole.len()).step_by(97).chain([whole.len() - 1, whole.len() - 33, whole.len() - 65]) {
         let mut bytes = whole.clone();
@@ -60,7 +60,7 @@ fn any_damage_counts_as_absent_and_is_mended() {
     }
     // What is another layer's isn't this one's.
     keep(&store, b"b", &layer);
-    fs::copy(place.path().join("1").join(digest(b"b").hex()), &path).unwrap();
+    fs::copy(place.path().join("2").join(digest(b"b").hex()), &path).unwrap();
     assert_eq!(store.content(&name).unwrap(), None);
     keep(&store, b"a", &layer);
     assert_eq!(fs::read(&path).unwrap(), whole);
@@ -70,7 +70,7 @@ fn any_damage_counts_as_absent_and_is_mended() {
 fn unfinished_files_go_and_those_of_the_living_stay() {
     let place = tempfile::tempdir().unwrap();
     let store = Store::open(place.path()).unwrap();
-    let directory = place.path().join("1");
+    let directory = place.path().join("2");
     let layer = layer();
     let files = || fs::read_dir(&directory).unwrap().count();
     let mut writer = store.writer(&digest(b"a")).unwrap();
@@ -85,4 +85,41 @@ fn unfinished_files_go_and_those_of_the_living_stay() {
     Store::open(place.path()).unwrap();
     writer.finish(&Content { entries: 0, ..layer.0 }).unwrap();
     assert!(store.has(&digest(b"a")).unwrap());
+}
+
+/// What is kept of a layer is compared with what is kept of another one, perhaps years later. If any value here changes,
+/// the store needs a new `VERSION`: otherwise old and new layers would be told apart where they are the same.
+#[test]
+fn the_values_of_this_version() {
+    let mut raw = Raw::default();
+    raw.member(b'5', b"etc/", b"", b"")
+        .file("etc/motd", b"hello\n")
+        .member(b'2', b"etc/issue", b"motd", b"")
+        .member(b'1', b"etc/motd.again", b"etc/motd", b"")
+        .pax(&[("SCHILY.xattr.user.x", b"1")])
+        .file("etc/large", &[7; 1500])
+        .file("etc/.wh.gone", b"");
+    let (content, entries) = read(raw.end()).unwrap();
+    assert_eq!(
+        content.canonical.to_string(),
+        "sha256:bb9442d5728a50114383df34cbbc6d590e996bbbf01b1a0885af675c3b428cfa"
+    );
+    assert_eq!(
+        content.diff_id.to_string(),
+        "sha256:8b73d1dc1aab518b57ff7e9faabbe6778d77546168b5bd9f56aab89db4f961a6"
+    );
+    let stored: Vec<_> = entries
+        .iter()
+        .map(|entry| (String::from_utf8_lossy(&entry.path).into_owned(), entry.stored))
+        .collect();
+    let stored: Vec<_> = stored.iter().map(|(path, stored)| (path.as_str(), *stored)).collect();
+    let expected = [
+        ("etc", 512),
+        ("etc/motd", 1024),
+        ("etc/issue", 512),
+        ("etc/motd.again", 512),
+        ("etc/large", 3072),
+        ("etc/gone", 1536),
+    ];
+    assert_eq!(stored, expected);
 }

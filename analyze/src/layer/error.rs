@@ -15,7 +15,7 @@ pub enum ReadError {
     #[error("{0}")]
     Source(io::Error),
     /// There are fewer or more bytes than the descriptor says.
-    #[error("the descriptor says {expected} bytes, {}", Got { got: *got, expected: *expected })]
+    #[error("it has {}, its descriptor says {expected}", Got { got: *got, expected: *expected })]
     Size {
         /// What the descriptor says.
         expected: u64,
@@ -75,8 +75,8 @@ struct Got {
 impl std::fmt::Display for Got {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.got > self.expected {
-            true => write!(f, "there are more"),
-            false => write!(f, "there are only {}", self.got),
+            true => f.write_str("more bytes"),
+            false => write!(f, "{} bytes", self.got),
         }
     }
 }

@@ -1,13 +1,14 @@
 //! From specs to images, caches and what else there is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::contents::Contents;
 use super::error::Error;
-use super::files;
+use super::files::Files;
 use super::manifest::Descriptor;
 use super::memo::Memo;
+use super::notices::Notices;
 use super::options::{Options, Progress};
 use super::parallel::parallel;
 use super::registry::{Registries, Registry, Repository};
@@ -15,56 +16,80 @@ use super::sources::Sources;
 use super::spec::{Place, RegistryPlace, Spec};
 use super::tally::Tally;
 use super::walk::Walk;
+use super::wanted::{Listed, Reference, Wanted, names_of, without_tags};
 use crate::digest::Digest;
-use crate::image::{Blob, Found};
+use crate::image::{Blob, Found, Image};
 use crate::problem::Problem;
 
 /// Everything that these sources have, and where its blobs are. What can't be read is one of the problems; the rest is
 /// read all the same.
 ///
-/// What is named twice is read once. Manifests are read here; of layers nothing is.
+/// What is named twice is read once. Manifests are read here; of layers nothing is. Once [`Options::stop`] is set, it
+/// gives back what has been read whole by then, and what was given up is no problem.
 #[must_use]
 pub fn find(specs: &[Spec], options: &Options, progress: &dyn Progress) -> (Found, Sources) {
-    let tally = Tally::new(progress);
+    let (notices, lines) = Notices::new();
+    let notices = Arc::new(notices);
+    std::thread::scope(|scope| {
+        scope.spawn(move || lines.into_iter().for_each(|line| progress.waiting(&line)));
+        let _closing = notices.closing();
+        everything(specs, options, &Tally::new(progress), &notices)
+    })
+}
+
+fn everything(
+    specs: &[Spec],
+    options: &Options,
+    tally: &Tally<'_>,
+    notices: &Arc<Notices>,
+) -> (Found, Sources) {
     let memo = Memo::default();
     let mut found = Found::default();
     let mut sources = Sources::default();
+    let mut files = Files::default();
     let mut repositories = BTreeMap::new();
     let mut registries = None;
-    for spec in specs {
-        match &spec.place {
-            Place::File(place) => match files::read(place, &memo, options, &tally) {
-                Ok((part, contents)) => {
+    for (at, spec) in specs.iter().enumerate() {
+        let done = match &spec.place {
+            Place::File(place) => files.read(place, &memo, options, tally).map(|part| {
+                // What was given up in the middle isn't whole.
+                if let Some((part, contents, place)) = part.filter(|_| !options.stopped()) {
                     sources.add(contents, &part);
-                    append(&mut found, part, &place.path.display().to_string());
+                    append_new(&mut found, part, &place);
                 }
-                Err(error) => found.problems.push(Problem::new(spec, error)),
-            },
+            }),
             Place::Registry(place) => {
-                let registry = match registry(&mut registries, place, options) {
-                    Ok(registry) => registry,
-                    Err(error) => {
-                        found.problems.push(Problem::new(spec, error));
-                        continue;
-                    }
-                };
-                match names_of(spec, place, &registry, &mut found.problems) {
-                    Ok(names) => names.into_iter().for_each(|name| {
+                registry(&mut registries, place, options, notices).and_then(|registry| {
+                    for name in names_of((spec, place), &registry, &mut found.problems)? {
                         let wanted = repositories
                             .entry((place.host.clone(), name))
                             .or_insert_with(|| Wanted { registry: Arc::clone(&registry), by: Vec::new() });
-                        wanted.by.push((spec, place));
-                    }),
-                    Err(error) => found.problems.push(Problem::new(spec, error)),
-                }
+                        wanted.by.push((at, (spec, place)));
+                    }
+                    Ok(())
+                })
             }
+        };
+        // What failed now was given up.
+        if options.stopped() {
+            return (found, sources);
+        }
+        if let Err(error) = done {
+            found.problems.push(Problem::new(spec, error));
         }
     }
     tally.repositories(repositories.len());
     let repositories: Vec<_> = repositories.into_iter().map(|((_, name), wanted)| (name, wanted)).collect();
-    let listed = parallel(&repositories, options.parallel, |(name, wanted)| wanted.references(name));
+    let listed = parallel(&repositories, options.parallel, |(name, wanted)| {
+        let listed = if options.stopped() { Listed::default() } else { wanted.references(name) };
+        if options.stopped() { Listed::default() } else { listed }
+    });
+    if !options.stopped() {
+        let pairs = repositories.iter().map(|(_, wanted)| wanted).zip(&listed);
+        found.problems.extend(without_tags(pairs));
+    }
     let mut roots = Vec::new();
-    for ((name, wanted), (references, problems)) in repositories.into_iter().zip(listed) {
+    for ((name, wanted), Listed { references, problems, .. }) in repositories.into_iter().zip(listed) {
         found.problems.extend(problems);
         let repository = Arc::new(Repository { registry: wanted.registry, name });
         // The more tags, the more of them stand for the same.
@@ -73,7 +98,13 @@ pub fn find(specs: &[Spec], options: &Options, progress: &dyn Progress) -> (Foun
     }
     tally.names(roots.len());
     let parts = parallel(&roots, options.parallel, |(repository, reference, several)| {
-        let part = read(repository, reference, *several, &memo, options, &tally);
+        if options.stopped() {
+            return Found::default();
+        }
+        let part = read(repository, reference, *several, &memo, options, tally);
+        if options.stopped() {
+            return Found::default();
+        }
         tally.name_read();
         part
     });
@@ -90,11 +121,33 @@ fn registry(
     known: &mut Option<Registries>,
     place: &RegistryPlace,
     options: &Options,
+    notices: &Arc<Notices>,
 ) -> Result<Arc<Registry>, Error> {
     match known {
         Some(known) => known.get(&place.host, options),
-        none => none.insert(Registries::new(options)?).get(&place.host, options),
+        none => none.insert(Registries::new(options, notices)?).get(&place.host, options),
     }
+}
+
+/// Adds what was found in a place that stores each blob once, unless it was found there before: of one layout several
+/// names may have been asked for, and all of it besides.
+fn append_new(found: &mut Found, mut part: Found, place: &str) {
+    let here = |at: &String| at == place;
+    let images: Vec<_> = found.images.iter().filter(|one| here(&one.place)).collect();
+    let caches: Vec<_> = found.caches.iter().filter(|one| here(&one.place)).collect();
+    let others: Vec<_> = found.others.iter().filter(|one| here(&one.place)).collect();
+    part.images.retain(|new| {
+        let key = |one: &Image| (one.manifest.digest, one.config.digest);
+        !images.iter().any(|one| (&one.name, &one.platform, key(one)) == (&new.name, &new.platform, key(new)))
+    });
+    part.caches.retain(|new| {
+        !caches.iter().any(|one| (&one.name, one.kind, &one.own) == (&new.name, new.kind, &new.own))
+    });
+    part.others.retain(|new| {
+        !others.iter().any(|one| (&one.name, &one.kind, &one.blobs) == (&new.name, &new.kind, &new.blobs))
+    });
+    part.problems.retain(|new| !found.problems.contains(new));
+    append(found, part, place);
 }
 
 /// Adds what was found in a place that stores each blob once.
@@ -108,85 +161,14 @@ fn append(found: &mut Found, mut part: Found, place: &str) {
     found.problems.extend(part.problems);
 }
 
-/// The repositories that a spec names.
-fn names_of(
-    spec: &Spec,
-    place: &RegistryPlace,
-    registry: &Registry,
-    problems: &mut Vec<Problem>,
-) -> Result<Vec<String>, Error> {
-    if let Some(name) = place.repository.exact() {
-        return Ok(vec![name.to_owned()]);
-    }
-    let (mut names, odd) = registry.catalog()?;
-    let all = names.len();
-    names.retain(|name| place.repository.matches(name));
-    if odd > 0 {
-        let reason = format!("{odd} entries of the catalog are no names of repositories");
-        problems.push(Problem::new(spec, reason));
-    }
-    if names.is_empty() {
-        return Err(Error::new(format!("none of the {all} repositories of {} is named so", registry.host)));
-    }
-    Ok(names)
-}
-
-/// A repository that was asked for, and by what.
-struct Wanted<'a> {
-    registry: Arc<Registry>,
-    by: Vec<(&'a Spec, &'a RegistryPlace)>,
-}
-
-/// What is read of a repository.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Reference {
-    tag: Option<String>,
-    digest: Option<Digest>,
-}
-
-impl Wanted<'_> {
-    /// What of this repository was asked for.
-    fn references(&self, name: &str) -> (BTreeSet<Reference>, Vec<Problem>) {
-        let mut references = BTreeSet::new();
-        let mut problems = Vec::new();
-        let mut listed = None;
-        for (spec, place) in &self.by {
-            let exact = place.tag.as_ref().map(|tag| tag.exact());
-            let tag = match exact {
-                None if place.digest.is_some() => Some(None),
-                Some(Some(tag)) => Some(Some(tag.to_owned())),
-                _ => None,
-            };
-            if let Some(tag) = tag {
-                references.insert(Reference { tag, digest: place.digest });
-                continue;
-            }
-            let what = match place.repository.exact() {
-                Some(_) => spec.to_string(),
-                None => format!("{}/{name}", place.host),
-            };
-            match listed.get_or_insert_with(|| self.registry.tags(name)) {
-                // Catalogs go on listing repositories that have nothing left.
-                Err(error) if error.is_missing() && place.repository.exact().is_none() => {}
-                Err(error) => problems.push(Problem::new(what, error)),
-                Ok(tags) => {
-                    let all = tags.len();
-                    let chosen =
-                        tags.iter().filter(|tag| place.tag.as_ref().is_none_or(|glob| glob.matches(tag)));
-                    let before = references.len();
-                    references.extend(chosen.map(|tag| Reference { tag: Some(tag.clone()), digest: None }));
-                    // Of a glob over repositories some are empty.
-                    if references.len() == before && before == 0 && place.repository.exact().is_some() {
-                        let reason = match all {
-                            0 => "it has no tags".to_owned(),
-                            all => format!("none of its {all} tags is named so"),
-                        };
-                        problems.push(Problem::new(what, reason));
-                    }
-                }
-            }
-        }
-        (references, problems)
+/// What isn't there, with some that are.
+fn with_tags(error: Error, repository: &Repository, tag: Option<&str>) -> Error {
+    let Some(tag) = tag.filter(|_| error.is_missing()) else { return error };
+    let tags = repository.registry.some_tags(&repository.name, tag);
+    if tags.is_empty() {
+        error
+    } else {
+        Error::missing(format!("{error}; tags there are: {}", tags.join(", ")))
     }
 }
 
@@ -220,7 +202,7 @@ fn read(
                 let read = memo.manifest_of(&blob, &bytes);
                 (Some(blob), read)
             }
-            Err(error) => (None, Err(error)),
+            Err(error) => (None, Err(with_tags(error, repository, tag))),
         },
     };
     let entry = Descriptor {

@@ -4,6 +4,7 @@
 //! spec        what a user writes to say what to read
 //! options     how it is read: platform, mirrors, patience
 //! find        from specs to images, caches and what else there is
+//! wanted      which repositories and tags are meant
 //! walk        from one name to everything behind it
 //! manifest    manifests, indexes and configs: from bytes to what they say
 //! files       layouts and archives
@@ -19,6 +20,7 @@ mod files;
 mod find;
 mod manifest;
 mod memo;
+mod notices;
 mod options;
 mod parallel;
 mod pattern;
@@ -28,6 +30,7 @@ mod sources;
 mod spec;
 mod tally;
 mod walk;
+mod wanted;
 
 use std::io::{self, Read};
 

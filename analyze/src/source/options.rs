@@ -1,5 +1,7 @@
 //! How sources are read.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::platform::Platform;
@@ -22,6 +24,15 @@ pub struct Options {
     pub parallel: usize,
     /// How long is waited, and how often something is tried again.
     pub patience: Patience,
+    /// Once it is set, nothing more is asked for, and what is being waited for is given up within a moment.
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Options {
+    /// Whether nobody wants it any more.
+    pub(crate) fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
 }
 
 /// How long is waited, and how often something is tried again.
@@ -60,6 +71,7 @@ impl Default for Options {
             credentials: Credentials::default(),
             parallel: 8,
             patience: Patience::default(),
+            stop: Arc::default(),
         }
     }
 }
@@ -115,6 +127,12 @@ pub struct Counts {
 pub trait Progress: Sync {
     /// Something was added to the counts.
     fn found(&self, counts: Counts);
+
+    /// Somebody is waited for: before each new try, and every ten seconds without an answer. `what` is something like
+    /// `waiting for registry.example.com (try 2 of 5)`.
+    fn waiting(&self, what: &str) {
+        let _ = what;
+    }
 }
 
 /// Nobody wants to know.

@@ -50,7 +50,7 @@ impl Blobs for Sources {
         let places = self.places.get(&blob.digest).map(Vec::as_slice).unwrap_or_default();
         let left = places.iter().filter_map(|place| self.contents.get(*place as usize)).cloned().collect();
         let mut reader = Failover { blob: blob.clone(), left, offset: 0, now: None };
-        let unknown = || Error::missing(format!("no source has {}", blob.digest)).into();
+        let unknown = || Error::missing("no source has it").into();
         reader.next(unknown())?;
         Ok(Box::new(reader))
     }
@@ -88,7 +88,7 @@ impl Read for Failover {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let Some(now) = &mut self.now else {
-                return Err(io::Error::other(format!("{} can't be read any further", self.blob.digest)));
+                return Err(io::Error::other("it can't be read any further"));
             };
             match now.read(buffer) {
                 Ok(n) => {

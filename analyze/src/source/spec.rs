@@ -7,12 +7,13 @@
 //! python:3.12                             without a host it is of docker.io: docker.io/library/python:3.12
 //! oci:PATH[:NAME][@DIGEST]                an OCI image layout, as a directory or a tar; oci-archive: is the same
 //! docker-archive:FILE[:NAME]              what `docker save` and skopeo write
-//! PATH                                    something on disk, recognized by what it is
+//! PATH                                    something on disk, recognized by what it is; with ./ before it, or / at its beginning
 //! ```
 //!
 //! In a repository `*` is any part of one path component and `**` any number of components.
 
 mod files;
+mod path;
 mod registry;
 
 use std::fmt;

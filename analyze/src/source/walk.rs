@@ -57,6 +57,10 @@ impl<'a> Walk<'a> {
                 self.count(fresh);
                 self.node(&manifest, entry, 0);
             }
+            // Which manifest it is, unless the name says it or nobody knows.
+            Err(error) if entry.digest != Digest([0; 32]) && !self.name.contains(&entry.digest.hex()) => {
+                self.problem(&entry.digest, error);
+            }
             Err(error) => self.found.problems.push(Problem::new(&self.name, error)),
         }
         let empty =

@@ -3,8 +3,8 @@
 //! One file for each layer, in one directory:
 //!
 //! ```text
-//! DIRECTORY/1/HEX           what is known of the layer sha256:HEX; 1 is the version of the format
-//! DIRECTORY/1/.tmp-…        one that is being written
+//! DIRECTORY/2/HEX           what is known of the layer sha256:HEX; 2 is the version of the format
+//! DIRECTORY/2/.tmp-…        one that is being written
 //! ```
 //!
 //! A file is written under another name and renamed when it is complete, so at every moment it is there as a whole or not at
@@ -29,8 +29,8 @@ use crate::layer::Content;
 pub use file::{Entries, Writer};
 
 /// The version of the format: in the name of the directory, so that two versions of plinth don't overwrite each other's
-/// files, and in every file.
-const VERSION: u32 = 1;
+/// files, and in every file. It changes with what the values mean, too: `the_values_of_this_version` of the tests says when.
+const VERSION: u32 = 2;
 
 /// A store in a directory.
 #[derive(Clone, Debug)]

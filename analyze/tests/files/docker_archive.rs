@@ -104,7 +104,22 @@ fn archives_that_cant_be_read() {
         "`FILE` is compressed with gzip, so that its parts can't be read one by one; unpack it first: gunzip -k FILE"
     );
     assert!(of(&[0x28, 0xb5, 0x2f, 0xfd]).ends_with("unpack it first: unzstd FILE"));
-    assert!(of(&[7; 2000]).starts_with("`FILE` is no tar that can be read: "));
+    assert_eq!(of(&[7; 2000]), "`FILE` is no tar");
+    // What a file has in it isn't for a terminal.
+    let mut odd = tar::Header::new_gnu();
+    odd.set_path("a").unwrap();
+    odd.as_mut_bytes()[124..136].copy_from_slice(b"\x1b]0;pwned!\x07\0");
+    odd.set_cksum();
+    let mut bytes = vec![0; 512];
+    let mut plain = tar::Header::new_gnu();
+    plain.set_path("b").unwrap();
+    plain.set_size(0);
+    plain.set_cksum();
+    bytes.copy_from_slice(plain.as_bytes());
+    bytes.extend_from_slice(odd.as_bytes());
+    let reason = of(&bytes);
+    assert!(reason.starts_with("`FILE` is broken as a tar: "), "{reason}");
+    assert!(!reason.contains(char::is_control), "{reason:?}");
     let neither =
         "`FILE` is neither an OCI layout nor a docker-archive: it has neither index.json nor manifest.json";
     assert_eq!(of(b""), neither);
@@ -114,6 +129,16 @@ fn archives_that_cant_be_read() {
     assert_eq!(of(&bytes[..50_000]), "`FILE` ends in the middle of a: it is not all there");
     tar(&file, vec![("manifest.json", Entry::File(b"{}".to_vec()))]);
     assert!(of(&std::fs::read(&file).unwrap()).starts_with("manifest.json of `FILE` can't be read: "));
+}
+
+#[test]
+fn a_directory_of_skopeo() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = r#"{"schemaVersion":2,"config":{},"layers":[]}"#;
+    std::fs::write(dir.path().join("manifest.json"), manifest).unwrap();
+    let path = dir.path().display().to_string();
+    let expected = "`DIR` is in skopeo's dir: format; `skopeo copy dir:DIR oci:OUT` makes a layout of it";
+    assert_eq!(problem(&look(&path).0).replace(&path, "DIR"), expected);
 }
 
 #[test]

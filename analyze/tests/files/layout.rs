@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use plinth_analyze::source::{Options, Spec, find};
+
 use super::{Entry, digest, layers, look, problem, tar};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -74,6 +76,27 @@ fn as_a_directory_and_as_a_tar() {
 }
 
 #[test]
+fn one_file_under_several_names() {
+    let dir = tempfile::tempdir().unwrap();
+    write(&dir.path().join("d"), &files(NAMES));
+    std::os::unix::fs::symlink("d", dir.path().join("link")).unwrap();
+    let root = dir.path().display();
+    let specs = [
+        format!("oci:{root}/d:team/app:2"),
+        format!("{root}/d"),
+        format!("oci:{root}/./d/../d"),
+        format!("{root}/link:1"),
+        format!("{root}/link"),
+    ];
+    let specs: Vec<_> = specs.iter().map(|spec| Spec::parse(spec).unwrap()).collect();
+    let (found, sources) = find(&specs, &Options::default(), &());
+    assert_eq!(found.problems, []);
+    assert_eq!(found.images.len(), NAMES.len(), "{:?}", found.images);
+    assert!(found.images.iter().all(|image| image.place == format!("{root}/d")));
+    assert_eq!(layers(&found, &sources), [LAYER; 3]);
+}
+
+#[test]
 fn one_of_several() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), &files(NAMES));
@@ -113,15 +136,16 @@ fn blobs_that_are_missing_or_wrong() {
     let (found, _) = look(&format!("oci:{}", dir.path().display()));
     let reasons: Vec<_> = found.problems.iter().map(|one| one.reason.as_str()).collect();
     assert_eq!(reasons.len(), 2, "{reasons:?}");
-    assert!(reasons[0].ends_with(" isn't there"), "{reasons:?}");
-    assert!(reasons[1].starts_with("the bytes of sha256:"), "{reasons:?}");
+    assert!(found.problems[0].what.contains("a:1 (sha256:"), "{:?}", found.problems);
+    assert!(reasons[0] == "it isn't there", "{reasons:?}");
+    assert!(reasons[1].starts_with("its bytes are those of sha256:"), "{reasons:?}");
     assert_eq!(found.images.len(), 1);
     // A layer of another size than its descriptor says.
     std::fs::write(dir.path().join(format!("blobs/sha256/{}", &digest(LAYER)[7..])), [3; 3999]).unwrap();
     let (found, sources) = look(&format!("oci:{}", dir.path().display()));
     use plinth_analyze::source::Blobs as _;
     let error = sources.open(&found.images[0].layers[0].blob).err().unwrap().to_string();
-    assert!(error.ends_with("has 3999 bytes, its descriptor says 4000"), "{error}");
+    assert_eq!(error, "it has 3999 bytes, its descriptor says 4000");
 }
 
 #[test]

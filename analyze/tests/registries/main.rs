@@ -9,6 +9,7 @@ mod mirrors;
 mod pages;
 mod patience;
 mod server;
+mod stop;
 
 use std::io::Read as _;
 use std::time::Duration;

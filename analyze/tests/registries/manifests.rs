@@ -96,6 +96,20 @@ fn too_large() {
 }
 
 #[test]
+fn a_tag_that_isnt_there() {
+    let mut store = Store::new();
+    let manifest = store.manifests["1"].1.clone();
+    for tag in ["3.11", "3.12", "latest"] {
+        store.tag(tag, MANIFEST, manifest.clone());
+    }
+    let server = serve(store);
+    let (found, _) = look(&options(), &[&format!("{}/team/app:3.13", server.host)]);
+    let problem = problem(&found);
+    assert!(problem.ends_with("has no team/app:3.13; tags there are: 3.11, 3.12, 1, latest"), "{problem}");
+    assert_eq!(server.asked("GET", "/tags/list"), 1);
+}
+
+#[test]
 fn one_bad_tag_of_several() {
     let mut store = Store::new();
     store.tag("broken", MANIFEST, b"{".to_vec());

@@ -100,6 +100,18 @@ fn repositories_that_have_nothing_left() {
     });
     let (found, _) = look(&options(), &[&format!("{}/**", server.host)]);
     assert_eq!((found.images.len(), found.problems.len()), (1, 0));
+    let (found, _) = look(&options(), &[&format!("{}/gone*", server.host)]);
+    assert!(
+        problem(&found).ends_with("/gone*: 1 repository is named so, it has no tag"),
+        "{:?}",
+        found.problems
+    );
+    let (found, _) = look(&options(), &[&format!("{}/**:v*", server.host)]);
+    assert!(
+        problem(&found).ends_with("2 repositories are named so, none has a tag v*"),
+        "{:?}",
+        found.problems
+    );
     let (found, _) = look(&options(), &[&format!("{}/gone", server.host)]);
     assert!(problem(&found).ends_with("has no repository gone"));
 }

@@ -119,12 +119,12 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
         Spec::parse(text).map_err(|error| Failure::new(error.to_string()).hint(error.hint().to_owned()))
     });
     let specs = specs.collect::<Result<Vec<_>, _>>()?;
-    let options = options(args)?;
+    let stop = stopped_by_interrupt()?;
+    let options = source::Options { stop: Arc::clone(&stop), ..options(args)? };
     let policy = args.policy.as_deref().map(Policy::read).transpose()?;
     let rules = rules::rules(policy.as_ref(), args.dive_ci.as_deref())?;
     let lock = lock_of(args)?;
     let store = open_store(args)?;
-    let stop = stopped_by_interrupt()?;
 
     let progress = Progress::new();
     let (found, blobs) = source::find(&specs, &options, &progress);
@@ -135,7 +135,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
         ..engine::Options::default()
     };
     let outcome = engine::read(&layers, &blobs, &store, &reading, &progress);
-    progress.finish();
+    progress.finish(&outcome);
     if stop.load(Ordering::Relaxed) {
         let kept = outcome.read + outcome.known;
         return Err(Failure::new("interrupted").hint(format!(

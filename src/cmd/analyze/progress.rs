@@ -21,7 +21,6 @@ pub(super) struct Progress {
     bar: Option<ProgressBar>,
     layers: AtomicUsize,
     layers_done: AtomicUsize,
-    known: AtomicUsize,
     total: AtomicU64,
     read: AtomicU64,
     told: Mutex<Instant>,
@@ -40,7 +39,6 @@ impl Progress {
             bar,
             layers: AtomicUsize::new(0),
             layers_done: AtomicUsize::new(0),
-            known: AtomicUsize::new(0),
             total: AtomicU64::new(0),
             read: AtomicU64::new(0),
             told: Mutex::new(begun),
@@ -73,17 +71,16 @@ impl Progress {
         )
     }
 
-    /// Takes the bar away, and says what was read.
-    pub(super) fn finish(&self) {
+    /// Takes the bar away, and says what was read: of what was done, some layers were given up or couldn't be read.
+    pub(super) fn finish(&self, outcome: &engine::Outcome) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
         let layers = self.layers.load(Ordering::Relaxed);
-        let known = self.known.load(Ordering::Relaxed);
+        let engine::Outcome { read, known, .. } = outcome;
         let seconds = self.begun.elapsed().as_secs_f64();
         note(&format!(
-            "read {} of {layers} layers, {} in {seconds:.1} s; {known} were known",
-            self.layers_done.load(Ordering::Relaxed).saturating_sub(known),
+            "read {read} of {layers} layers, {} in {seconds:.1} s; {known} were known",
             bytes(self.read.load(Ordering::Relaxed))
         ));
     }
@@ -95,6 +92,13 @@ impl source::Progress for Progress {
         match &self.bar {
             Some(bar) => bar.set_message(text()),
             None => self.line(text),
+        }
+    }
+
+    fn waiting(&self, what: &str) {
+        match &self.bar {
+            Some(bar) => bar.set_message(what.to_owned()),
+            None => self.line(|| what.to_owned()),
         }
     }
 }
@@ -124,7 +128,6 @@ impl engine::Progress for Progress {
     fn layer(&self, blob: &Blob, known: bool) {
         let done = 1 + self.layers_done.fetch_add(1, Ordering::Relaxed);
         if known {
-            self.known.fetch_add(1, Ordering::Relaxed);
             self.total.fetch_sub(blob.size, Ordering::Relaxed);
         }
         if let Some(bar) = &self.bar {

@@ -40,7 +40,7 @@ struct DockerArchive {
 impl Contents for DockerArchive {
     fn open(&self, blob: &Blob, from: u64) -> io::Result<Box<dyn Read + Send>> {
         let path = self.paths.get(&blob.digest);
-        let path = path.ok_or_else(|| Error::missing(format!("{} isn't in the archive", blob.digest)))?;
+        let path = path.ok_or_else(|| Error::missing("it isn't in the archive"))?;
         Ok(Box::new(self.tree.open(path, from)?))
     }
 }
@@ -59,7 +59,7 @@ pub(crate) fn read(
     }
     let bytes = tree.small("manifest.json")?;
     let entries: Vec<Entry> = serde_json::from_slice(&bytes)
-        .map_err(|cause| Error::new(format!("manifest.json of `{shown}` can't be read: {cause}")))?;
+        .map_err(|cause| Error::new(unreadable(&bytes, &shown.to_string(), &cause)))?;
     let manifest = blob(digest_of(&bytes), bytes.len() as u64);
     let mut reader =
         Reader { tree: &tree, paths: HashMap::new(), hashed: HashMap::new(), found: Found::default() };
@@ -96,6 +96,18 @@ pub(crate) fn read(
     Ok((found, Arc::new(DockerArchive { tree, paths })))
 }
 
+/// Why a manifest.json is no list of images.
+fn unreadable(bytes: &[u8], shown: &str, cause: &serde_json::Error) -> String {
+    let of_an_image = serde_json::from_slice::<serde_json::Value>(bytes)
+        .is_ok_and(|value| value.is_object() && value.get("schemaVersion").is_some());
+    match of_an_image {
+        true => format!(
+            "`{shown}` is in skopeo's dir: format; `skopeo copy dir:{shown} oci:OUT` makes a layout of it"
+        ),
+        false => format!("manifest.json of `{shown}` can't be read: {}", quoted(&cause.to_string())),
+    }
+}
+
 fn blob(digest: Digest, size: u64) -> Blob {
     Blob { digest, size, media_type: String::new() }
 }
@@ -130,7 +142,7 @@ impl Reader<'_> {
         let mut layers = Vec::new();
         for (at, path) in paths.iter().enumerate() {
             let diff_id = config.diff_id(at, paths.len());
-            match self.layer(path, diff_id) {
+            match self.layer(path, diff_id, options) {
                 Ok(blob) => {
                     let created_by = config.created_by(at, paths.len());
                     layers.push(Layer { blob, diff_id, created_by });
@@ -152,7 +164,7 @@ impl Reader<'_> {
         });
     }
 
-    fn layer(&mut self, path: &str, diff_id: Option<Digest>) -> io::Result<Blob> {
+    fn layer(&mut self, path: &str, diff_id: Option<Digest>, options: &Options) -> io::Result<Blob> {
         let size = self.tree.size(path)?;
         let mut first = Vec::new();
         self.tree.open(path, 0)?.take(4).read_to_end(&mut first)?;
@@ -160,7 +172,7 @@ impl Reader<'_> {
         let digest = match (diff_id.filter(|_| !compressed), self.hashed.get(path)) {
             (Some(digest), _) => digest,
             (None, Some(digest)) => *digest,
-            (None, None) => hash(self.tree.open(path, 0)?)?,
+            (None, None) => hash(self.tree.open(path, 0)?, options)?,
         };
         self.hashed.insert(path.to_owned(), digest);
         self.paths.insert(digest, path.to_owned());
@@ -168,11 +180,14 @@ impl Reader<'_> {
     }
 }
 
-fn hash(mut reader: impl Read) -> io::Result<Digest> {
+fn hash(mut reader: impl Read, options: &Options) -> io::Result<Digest> {
     use sha2::Digest as _;
     let mut state = sha2::Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
+        if options.stopped() {
+            return Err(io::Error::other("it was given up"));
+        }
         match reader.read(&mut buffer)? {
             0 => return Ok(Digest(state.finalize().into())),
             n => state.update(&buffer[..n]),

@@ -27,12 +27,11 @@ impl Contents for Layout {
     fn open(&self, blob: &Blob, from: u64) -> io::Result<Box<dyn Read + Send>> {
         let name = format!("blobs/sha256/{}", blob.digest.hex());
         let size = self.0.size(&name).map_err(|cause| match cause.kind() {
-            io::ErrorKind::NotFound => Error::missing(format!("{} isn't there", blob.digest)).into(),
+            io::ErrorKind::NotFound => Error::missing("it isn't there").into(),
             _ => cause,
         })?;
         if size != blob.size {
-            let digest = blob.digest;
-            let reason = format!("{digest} has {size} bytes, its descriptor says {}", blob.size);
+            let reason = format!("it has {size} bytes, its descriptor says {}", blob.size);
             return Err(Error::new(reason).into());
         }
         Ok(Box::new(self.0.open(&name, from)?))

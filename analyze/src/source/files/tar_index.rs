@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::source::error::Error;
+use crate::source::error::{Error, quoted};
+use crate::source::options::Options;
 
 /// The files and links of a tar on disk.
 pub(crate) struct TarIndex {
@@ -30,22 +31,28 @@ enum Place {
 const MOST_LINKS: usize = 16;
 
 impl TarIndex {
-    pub(crate) fn read(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn read(path: &Path, options: &Options) -> Result<Self, Error> {
         let shown = path.display();
-        let failed = |cause: io::Error| Error::new(format!("`{shown}` is no tar that can be read: {cause}"));
+        let failed = |cause: io::Error| Error::new(format!("cannot read `{shown}`: {cause}"));
         let file = File::open(path).map_err(failed)?;
         let length = file.metadata().map_err(failed)?.len();
         let mut archive = tar::Archive::new(file);
         let mut entries = HashMap::new();
+        let mut first = true;
         for entry in archive.entries_with_seek().map_err(failed)? {
-            let entry = entry.map_err(failed)?;
+            let entry = entry.map_err(|cause| broken(path, first, &cause))?;
+            first = false;
+            if options.stopped() {
+                return Err(Error::new("it was given up"));
+            }
             let name = normal(&entry.path_bytes(), "");
             let kind = entry.header().entry_type();
             if kind.is_file() || kind.is_contiguous() {
                 let part = Part { offset: entry.raw_file_position(), size: entry.size() };
                 if part.offset.checked_add(part.size).is_none_or(|end| end > length) {
                     return Err(Error::new(format!(
-                        "`{shown}` ends in the middle of {name}: it is not all there"
+                        "`{shown}` ends in the middle of {}: it is not all there",
+                        quoted(&name)
                     )));
                 }
                 entries.insert(name, Place::File(part));
@@ -72,13 +79,30 @@ impl TarIndex {
                 None => {
                     return Err(io::Error::new(
                         io::ErrorKind::NotFound,
-                        format!("{at} isn't in the archive"),
+                        format!("{} isn't in the archive", quoted(at)),
                     ));
                 }
             }
         }
-        Err(io::Error::other(format!("{name} is a link that leads nowhere")))
+        Err(io::Error::other(format!("{} is a link that leads nowhere", quoted(name))))
     }
+}
+
+/// Why a header can't be read. The reasons of the tar library have the header's own bytes in them, whatever those are.
+fn broken(path: &Path, first: bool, cause: &io::Error) -> Error {
+    let shown = path.display();
+    let of_the_format = matches!(
+        cause.kind(),
+        io::ErrorKind::Other
+            | io::ErrorKind::InvalidData
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::UnexpectedEof
+    );
+    Error::new(match (first, of_the_format) {
+        (true, true) => format!("`{shown}` is no tar"),
+        (false, true) => format!("`{shown}` is broken as a tar: {}", quoted(&cause.to_string())),
+        (_, false) => format!("cannot read `{shown}`: {}", quoted(&cause.to_string())),
+    })
 }
 
 /// A path from the root, without `.` and `..`; `from` is the directory that a relative one starts from.

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
 use super::tar_index::TarIndex;
-use crate::source::error::Error;
+use crate::source::error::{Error, quoted};
 use crate::source::manifest::LARGEST;
 
 pub(crate) enum Tree {
@@ -56,9 +56,11 @@ impl Tree {
 
     /// A small file, whole.
     pub(crate) fn small(&self, name: &str) -> Result<Vec<u8>, Error> {
-        let failed = |cause: io::Error| Error::new(format!("cannot read {name}: {cause}"));
+        // The name may come from a manifest.
+        let shown = quoted(name);
+        let failed = |cause: io::Error| Error::new(format!("cannot read {shown}: {cause}"));
         if self.size(name).map_err(failed)? > LARGEST {
-            return Err(Error::new(format!("{name} is too large: 16 MiB at most")));
+            return Err(Error::new(format!("{shown} is too large: 16 MiB at most")));
         }
         let mut bytes = Vec::new();
         self.open(name, 0).and_then(|mut file| file.read_to_end(&mut bytes)).map_err(failed)?;

@@ -68,7 +68,7 @@ impl Config {
         let labels = raw.config.unwrap_or_default().labels.unwrap_or_default();
         Ok(Self {
             platform: platform.map(|(os, architecture)| {
-                Platform { os, architecture, variant: known(raw.variant) }.quoted()
+                Platform { os, architecture, variant: known(raw.variant) }.foreign()
             }),
             diff_ids: raw.rootfs.unwrap_or_default().diff_ids.unwrap_or_default(),
             created_by: made_one.map(|entry| known(entry.created_by)).collect(),

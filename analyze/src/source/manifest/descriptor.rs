@@ -103,7 +103,7 @@ pub(super) fn parse(value: &Value, at: &str) -> Result<Descriptor, Unreadable> {
         media_type: quoted(text("mediaType").unwrap_or_default()),
         digest,
         size,
-        platform: platform.map(Platform::quoted),
+        platform: platform.map(Platform::foreign),
         annotations: annotations
             .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
             .collect(),

@@ -18,7 +18,7 @@ use tokio::sync::OnceCell;
 use super::answer::{Asked, refusal, unauthorized};
 use super::credentials::{Credentials, Login};
 use super::endpoint::{body, sensitive};
-use super::patience;
+use super::patience::{self, Waiting};
 use crate::source::error::Error;
 use crate::source::memo::locked;
 use crate::source::options::{Options, Patience};
@@ -30,6 +30,7 @@ pub(super) struct Auth {
     credentials: Credentials,
     client: Client,
     patience: Patience,
+    waiting: Arc<Waiting>,
     /// Whether tokens may only be fetched by https.
     secure: bool,
     plain_http: bool,
@@ -74,13 +75,14 @@ struct Granted {
 }
 
 impl Auth {
-    pub(super) fn new(host: &str, options: &Options, client: Client, secure: bool) -> Self {
+    pub(super) fn new(waiting: &Arc<Waiting>, options: &Options, client: Client, secure: bool) -> Self {
         let (challenge, login, tokens) = Default::default();
         Self {
-            host: host.to_owned(),
+            host: waiting.host.clone(),
             credentials: options.credentials.clone(),
             client,
             patience: options.patience,
+            waiting: Arc::clone(waiting),
             secure,
             plain_http: options.plain_http,
             challenge,
@@ -171,7 +173,7 @@ impl Auth {
             }
         };
         let again = || request.try_clone().unwrap_or_else(|| self.client.get(realm));
-        let response = patience::send(&self.patience, again).await;
+        let response = patience::send(&self.patience, &self.waiting, again).await;
         let response = response.map_err(|cause| Error::new(format!("no token for {host}: {cause}")))?;
         let what = scope.trim_start_matches("repository:").trim_end_matches(":pull");
         let what = if scope.starts_with("registry:") { "catalog" } else { what };

@@ -53,11 +53,11 @@ impl Download {
         let mut download = Self { asks, at: 0, size, offset: from, skip: 0 };
         let response = transport.run(download.connect_somewhere(Vec::new()))?;
         let (sender, pieces) = mpsc::channel(AHEAD);
-        transport.spawn(async move {
-            if let Err(error) = download.run(response, &sender).await {
-                // Nobody may be reading any more.
-                let _ = sender.send(Err(error)).await;
-            }
+        let to = sender.clone();
+        let pass_on = async move { download.run(response, &to).await };
+        transport.spawn(pass_on, |error| async move {
+            // Nobody may be reading any more.
+            let _ = sender.send(Err(error)).await;
         });
         let left = size.saturating_sub(from);
         Ok(Box::new(Stream { pieces, piece: Bytes::new(), left, _transport: Arc::clone(transport) }))
@@ -109,8 +109,7 @@ impl Download {
         mut response: Response,
         to: &mpsc::Sender<Result<Bytes, Error>>,
     ) -> Result<(), Error> {
-        let patience = self.asks[self.at].0.patience;
-        let mut tries = Tries::new(&patience);
+        let mut tries = self.asks[self.at].0.tries();
         loop {
             let started = self.offset;
             let broke = match self.pass_on(&mut response, to).await {
@@ -133,8 +132,9 @@ impl Download {
 
     async fn next(&mut self, failures: Vec<Error>, tries: &mut Tries) -> Result<Response, Error> {
         self.at += 1;
-        tries.afresh();
-        self.connect_somewhere(failures).await
+        let response = self.connect_somewhere(failures).await?;
+        *tries = self.asks[self.at].0.tries();
+        Ok(response)
     }
 
     fn failure(&self, how: &str) -> Error {

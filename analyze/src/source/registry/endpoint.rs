@@ -1,5 +1,6 @@
 //! One server that speaks the protocol of registries.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, RANGE};
@@ -7,7 +8,7 @@ use reqwest::{Client, Method, Response, StatusCode, Url};
 
 use super::answer::{Asked, refusal};
 use super::auth::Auth;
-use super::patience::{self, Tries};
+use super::patience::{self, Tries, Waiting};
 use super::transport::{Transport, chain};
 use crate::source::error::Error;
 use crate::source::options::{Options, Patience};
@@ -23,7 +24,8 @@ pub(super) struct Endpoint {
     prefix: String,
     client: Client,
     auth: Auth,
-    pub(super) patience: Patience,
+    patience: Patience,
+    waiting: Arc<Waiting>,
     /// Whether it ever answered.
     answered: AtomicBool,
     /// Whether it was tried often enough without an answer.
@@ -55,13 +57,16 @@ impl Endpoint {
         let scheme = if local || options.plain_http && host != DOCKER_HUB { "http" } else { "https" };
         let server = if host == DOCKER_HUB { "registry-1.docker.io" } else { host };
         let client = transport.client(local)?;
+        let waiting = Waiting { host: host.to_owned(), notices: Arc::clone(transport.notices()) };
+        let waiting = Arc::new(waiting);
         Ok(Self {
             host: host.to_owned(),
             base: format!("{scheme}://{server}/v2/"),
             prefix: if path.is_empty() { String::new() } else { format!("{path}/") },
             client: client.clone(),
-            auth: Auth::new(host, options, client, scheme == "https"),
+            auth: Auth::new(&waiting, options, client, scheme == "https"),
             patience: options.patience,
+            waiting,
             answered: AtomicBool::new(false),
             given_up: AtomicBool::new(false),
         })
@@ -71,6 +76,11 @@ impl Endpoint {
     fn patience(&self) -> Patience {
         let gone = self.given_up.load(Ordering::Relaxed) && !self.answered.load(Ordering::Relaxed);
         Patience { tries: if gone { 1 } else { self.patience.tries }, ..self.patience }
+    }
+
+    /// A new count of tries.
+    pub(super) fn tries(&self) -> Tries {
+        Tries::new(&self.patience, &self.waiting)
     }
 
     /// A repository's name here.
@@ -94,7 +104,8 @@ impl Endpoint {
         let mut renewed = false;
         loop {
             let login = self.auth.header(&ask.scope).await?;
-            let response = patience::send(&self.patience(), || self.request(ask, login.as_deref())).await;
+            let request = || self.request(ask, login.as_deref());
+            let response = patience::send(&self.patience(), &self.waiting, request).await;
             let seen = if response.is_ok() { &self.answered } else { &self.given_up };
             seen.store(true, Ordering::Relaxed);
             let response =
@@ -130,13 +141,13 @@ impl Endpoint {
 
     /// An answer with a body that is read whole, of at most `limit` bytes; asked again if it breaks off.
     pub(super) async fn fetch(&self, ask: &Ask, limit: u64) -> Result<(HeaderMap, Vec<u8>), Error> {
-        let mut tries = Tries::new(&self.patience);
+        let mut tries = self.tries();
         loop {
             let response = self.send(ask).await?;
             let headers = response.headers().clone();
             // A server that sends byte after byte could go on for days.
             let longest = self.patience.stall.saturating_mul(10);
-            let whole = tokio::time::timeout(longest, body(response, limit)).await;
+            let whole = tries.wait(tokio::time::timeout(longest, body(response, limit))).await;
             match whole.unwrap_or_else(|_| Err("the answer takes too long".into())) {
                 Ok(Some(bytes)) => return Ok((headers, bytes)),
                 Ok(None) => {

@@ -31,9 +31,11 @@ pub use credentials::Credentials;
 pub(crate) use repository::Repository;
 
 use super::error::Error;
+use super::notices::Notices;
 use super::options::Options;
 use super::spec::{DOCKER_HUB, is_repository, is_tag};
 use endpoint::Endpoint;
+use pages::Pages;
 use transport::Transport;
 
 /// Every registry that is asked, each once.
@@ -51,8 +53,8 @@ pub(crate) struct Registry {
 }
 
 impl Registries {
-    pub(crate) fn new(options: &Options) -> Result<Self, Error> {
-        Ok(Self { transport: Arc::new(Transport::new(options)?), known: BTreeMap::new() })
+    pub(crate) fn new(options: &Options, notices: &Arc<Notices>) -> Result<Self, Error> {
+        Ok(Self { transport: Arc::new(Transport::new(options, notices)?), known: BTreeMap::new() })
     }
 
     pub(crate) fn get(&mut self, host: &str, options: &Options) -> Result<Arc<Registry>, Error> {
@@ -73,7 +75,7 @@ impl Registry {
     /// The names of all repositories, sorted; and how many others the catalog has, whose names can't be.
     pub(crate) fn catalog(&self) -> Result<(Vec<String>, usize), Error> {
         let names = self.first(|endpoint| {
-            self.transport.run(endpoint.list("_catalog", "registry:catalog:*", "repositories"))
+            self.transport.run(endpoint.list("_catalog", "registry:catalog:*", "repositories", Pages::All))
         });
         let hint = if self.host == DOCKER_HUB {
             "docker.io doesn't list repositories; name them, or one of its mirrors by its own name".to_owned()
@@ -91,7 +93,8 @@ impl Registry {
     pub(crate) fn tags(&self, repository: &str) -> Result<Vec<String>, Error> {
         let mut tags = self.first(|endpoint| {
             let path = format!("{}/tags/list", endpoint.path_of(repository));
-            let tags = self.transport.run(endpoint.list(&path, &endpoint.scope(repository), "tags"));
+            let tags =
+                self.transport.run(endpoint.list(&path, &endpoint.scope(repository), "tags", Pages::All));
             tags.map_err(|error| match error.is_missing() {
                 true => Error::missing(format!("{} has no repository {repository}", endpoint.host)),
                 false => error,
@@ -99,6 +102,21 @@ impl Registry {
         })?;
         tags.retain(|tag| is_tag(tag));
         Ok(tags)
+    }
+
+    /// Some of a repository's tags, for a message: those that have most of their beginning in common with `like` come first.
+    /// It takes one request; none if that isn't answered as it should be.
+    pub(crate) fn some_tags(&self, repository: &str, like: &str) -> Vec<String> {
+        let Some(endpoint) = self.endpoints.last() else { return Vec::new() };
+        let path = format!("{}/tags/list", endpoint.path_of(repository));
+        let scope = endpoint.scope(repository);
+        let list = endpoint.list(&path, &scope, "tags", Pages::First);
+        let mut tags = self.transport.run(list).unwrap_or_default();
+        tags.retain(|tag| is_tag(tag));
+        let common = |tag: &String| tag.bytes().zip(like.bytes()).take_while(|(a, b)| a == b).count();
+        tags.sort_by_key(|tag| std::cmp::Reverse(common(tag)));
+        tags.truncate(10);
+        tags
     }
 
     /// Asks one endpoint after the other until one has an answer.

@@ -17,9 +17,23 @@ const MOST: usize = 1_000_000;
 /// Pages one after the other that may have nothing new. Registries that hide what may not be read have empty ones.
 const MOST_EMPTY: usize = 20;
 
+/// How much of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pages {
+    All,
+    /// What one request gives.
+    First,
+}
+
 impl Endpoint {
-    /// The whole list at `path`, sorted, each name once; `key` is what the list is called in the answers.
-    pub(super) async fn list(&self, path: &str, scope: &str, key: &str) -> Result<Vec<String>, Error> {
+    /// The list at `path`, sorted, each name once; `key` is what the list is called in the answers.
+    pub(super) async fn list(
+        &self,
+        path: &str,
+        scope: &str,
+        key: &str,
+        pages: Pages,
+    ) -> Result<Vec<String>, Error> {
         let what = match path.strip_suffix("/tags/list") {
             Some(repository) => format!("list of tags of {repository}"),
             None => "catalog".to_owned(),
@@ -45,6 +59,9 @@ impl Endpoint {
                     names.extend(items.iter().filter_map(Value::as_str).map(str::to_owned))
                 }
                 _ => return Err(lies(&format!("has no `{key}`"))),
+            }
+            if pages == Pages::First {
+                break;
             }
             empty = if names.len() == before { empty + 1 } else { 0 };
             if names.len() > MOST {

@@ -112,11 +112,8 @@ impl Contents for Repository {
     fn small(&self, blob: &Blob) -> Result<Vec<u8>, Error> {
         let bytes = self.verified("blobs", blob.digest)?;
         if bytes.len() as u64 != blob.size {
-            let Blob { digest, size, .. } = blob;
-            return Err(Error::new(format!(
-                "{digest} has {} bytes, its descriptor says {size}",
-                bytes.len()
-            )));
+            let size = blob.size;
+            return Err(Error::new(format!("it has {} bytes, its descriptor says {size}", bytes.len())));
         }
         Ok(bytes)
     }

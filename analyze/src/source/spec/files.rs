@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::NoSource;
+use super::path::{is_known, refuse};
 use crate::digest::Digest;
 use crate::source::pattern::Pattern;
 
@@ -37,13 +38,10 @@ impl FilePlace {
                 return Self::split(rest, *format).map(Some);
             }
         }
-        let path = Path::new(text);
-        // A directory that only shares its name with an image is none of ours.
-        let known = path.is_file() || path.join("index.json").exists() || path.join("manifest.json").exists();
-        if text.starts_with(['.', '/']) || known {
+        if text.starts_with(['.', '/']) || is_known(Path::new(text)) {
             return Self::split(text, Format::Any).map(Some);
         }
-        Ok(None)
+        refuse(text).map(|()| None)
     }
 
     /// Takes `PATH[:NAME][@DIGEST]` apart; a path may have both characters in it, so what exists decides.

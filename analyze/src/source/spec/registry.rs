@@ -20,11 +20,18 @@ pub(crate) struct RegistryPlace {
 
 impl RegistryPlace {
     pub(crate) fn parse(text: &str) -> Result<Self, NoSource> {
-        if text.contains("://") {
-            return Err(NoSource::new(
-                "a source is named without https:// or another scheme",
-                "write registry.example.com/team/app:1; a registry without TLS needs --plain-http",
-            ));
+        if let Some((scheme, rest)) = text.split_once("://") {
+            // What stands before an `@` may be a password.
+            let host = rest.split('/').next().and_then(|host| host.rsplit('@').next()).unwrap_or_default();
+            let hint = match (scheme, loopback(host)) {
+                (_, true) => {
+                    format!("write {host}/team/app:1; registries of this machine are asked without TLS")
+                }
+                ("https", false) => "write registry.example.com/team/app:1".to_owned(),
+                _ => "write registry.example.com/team/app:1; a registry without TLS needs --plain-http"
+                    .to_owned(),
+            };
+            return Err(NoSource::new("a source is named without https:// or another scheme", hint));
         }
         let (name, digest) = match text.rsplit_once('@') {
             None => (text, None),
@@ -221,6 +228,10 @@ mod tests {
             let error = refused(secret);
             assert!(!error.contains("hunter2"), "{error}");
         }
+        assert!(refused("http://r.example.com/a").ends_with("a registry without TLS needs --plain-http"));
+        assert!(refused("http://u:p@127.0.0.1:5000/a").ends_with(
+            "; write 127.0.0.1:5000/team/app:1; registries of this machine are asked without TLS"
+        ));
         assert!(refused("r.example.com/a:.b").starts_with("`.b` is no tag"));
         assert!(refused("r.example.com/a[:1").contains("is no"));
         assert!(refused("r.example.com/a/../b").contains("is no repository"));
