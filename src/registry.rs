@@ -11,6 +11,7 @@ use oci_distribution::Reference;
 use oci_distribution::client::{Client, ClientConfig, ClientProtocol};
 use oci_distribution::secrets::RegistryAuth;
 use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
+pub(crate) use plinth_analyze::source::Platform;
 use serde::Deserialize;
 
 use crate::failure::{During as _, Failure};
@@ -57,46 +58,15 @@ pub(crate) enum Source {
     Layout(PathBuf),
 }
 
-/// An operating system and architecture, such as `linux/amd64`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Platform {
-    os: String,
-    architecture: String,
-    variant: Option<String>,
-}
-
-impl Platform {
-    /// The platform of this machine, for Linux containers.
-    pub(crate) fn host() -> Self {
-        let architecture = match std::env::consts::ARCH {
-            "x86_64" => "amd64",
-            "aarch64" => "arm64",
-            "x86" => "386",
-            other => other,
-        };
-        Self { os: "linux".into(), architecture: architecture.into(), variant: None }
-    }
-}
-
-impl std::str::FromStr for Platform {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let mut parts = text.split('/').map(str::to_owned);
-        match (parts.next(), parts.next(), parts.next(), parts.next()) {
-            (Some(os), Some(architecture), variant, None) if !os.is_empty() && !architecture.is_empty() => {
-                Ok(Self { os, architecture, variant })
-            }
-            _ => Err("a platform looks like linux/amd64 or linux/arm/v7".into()),
-        }
-    }
-}
-
-impl std::fmt::Display for Platform {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.os, self.architecture)?;
-        self.variant.as_ref().map_or(Ok(()), |variant| write!(f, "/{variant}"))
-    }
+/// The platform of this machine, for Linux containers.
+pub(crate) fn host() -> Platform {
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        other => other,
+    };
+    Platform { os: "linux".into(), architecture: architecture.into(), variant: None }
 }
 
 /// Whether `registry` (host, or host:port) is this machine.
@@ -250,7 +220,7 @@ impl Source {
         let layer_digests = layers.map(|layer| layer.digest().to_string()).collect();
         let mut seen: Vec<String> = manifests.iter().map(|(of, ..)| of.to_string()).collect();
         let only = manifests.len() == 1;
-        let chosen = manifests.into_iter().find(|(of, ..)| only || of.matches(platform));
+        let chosen = manifests.into_iter().find(|(of, ..)| only || of.is(platform));
         let Some((_, manifest, config)) = chosen else {
             seen.sort();
             return Err(Failure::new(format!("{digest} has no image for {platform}"))
@@ -269,7 +239,7 @@ impl Source {
     pub(crate) async fn blobs(&self, platforms: &[Platform]) -> Result<BTreeSet<Blob>, Failure> {
         let (_, manifests) = self.manifests().await?;
         let only = manifests.len() == 1;
-        let used = manifests.iter().filter(|(of, ..)| only || platforms.iter().any(|p| of.matches(p)));
+        let used = manifests.iter().filter(|(of, ..)| only || platforms.iter().any(|p| of.is(p)));
         Ok(used.flat_map(|(_, manifest, _)| blobs_of(manifest)).collect())
     }
 
@@ -290,14 +260,6 @@ impl Source {
             return Ok(());
         }
         Err(Failure::new(format!("cannot delete `{name}`: the registry answers {}", response.status())))
-    }
-}
-
-impl Platform {
-    fn matches(&self, wanted: &Self) -> bool {
-        self.os == wanted.os
-            && self.architecture == wanted.architecture
-            && (wanted.variant.is_none() || self.variant == wanted.variant)
     }
 }
 
@@ -467,15 +429,6 @@ mod tests {
         assert_eq!(login(text, "r.example"), Ok(RegistryAuth::Anonymous));
         let error = login(r#"{"auths":{"r":{"auth":"?"}}}"#, "r").unwrap_err();
         assert_eq!(error, "the entry for r is not base64 of user:password");
-    }
-
-    #[test]
-    fn platforms() {
-        let arm: Platform = "linux/arm/v7".parse().unwrap();
-        assert_eq!(arm.to_string(), "linux/arm/v7");
-        assert!(arm.matches(&"linux/arm".parse().unwrap()));
-        assert!(!arm.matches(&"linux/arm64".parse().unwrap()));
-        assert!("linux".parse::<Platform>().is_err());
     }
 
     fn layout() -> tempfile::TempDir {

@@ -5,7 +5,7 @@ use plinth_frontend::report::{LABEL, Report, render_markdown};
 use crate::cli::{Outcome, json, print, runtime};
 use crate::decisions;
 use crate::failure::Failure;
-use crate::registry::{Platform, Source};
+use crate::registry::{self, Platform, Source};
 use crate::ui::note;
 
 /// The arguments of `plinth report`.
@@ -31,7 +31,7 @@ pub(crate) struct Args {
 /// Runs the command. An image without a report is a finding.
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let source = Source::open(&args.image, args.plain_http)?;
-    let platform = args.platform.clone().unwrap_or_else(Platform::host);
+    let platform = args.platform.clone().unwrap_or_else(registry::host);
     let image = runtime()?.block_on(source.image(&platform))?;
     let Some(label) = image.labels.get(LABEL) else {
         note(&format!(

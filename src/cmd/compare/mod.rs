@@ -39,7 +39,7 @@ use crate::buildctl::Buildctl;
 use crate::cli::{Outcome, json, print, runtime};
 use crate::failure::{During as _, Failure};
 use crate::policy::Policy;
-use crate::registry::{Platform, Source};
+use crate::registry::{self, Platform, Source};
 use crate::ui::{Progress, note};
 use figures::{Comparison, Pair, SCHEMA_VERSION, TimeSaved};
 use measure::Rounds;
@@ -190,7 +190,7 @@ fn plan(args: &Args, policy: Option<&Policy>) -> Result<Plan, Failure> {
     }
     let platforms = match &args.platform {
         Some(list) => list.split(',').map(str::parse).collect::<Result<Vec<Platform>, _>>(),
-        None => Ok(vec![Platform::host()]),
+        None => Ok(vec![registry::host()]),
     };
     let platforms = platforms.map_err(|cause| Failure::new(format!("cannot read --platform: {cause}")))?;
     // Only this run's images are below it, so that neither an earlier run nor the other side saves a push.

@@ -15,7 +15,7 @@ use super::services::Service;
 use super::without::Without;
 use crate::buildctl::Buildctl;
 use crate::failure::{During as _, Failure};
-use crate::registry::{Image, Platform, Source};
+use crate::registry::{self, Image, Platform, Source};
 use crate::ui::Progress;
 
 /// How the sides get their builders.
@@ -212,7 +212,7 @@ impl Plan {
 
     async fn read(&self, side: Side, service: usize, phase: Phase) -> Result<Image, Failure> {
         let name = self.setup.image(side, &self.services[service].name, phase);
-        let platform = self.platforms.first().cloned().unwrap_or_else(Platform::host);
+        let platform = self.platforms.first().cloned().unwrap_or_else(registry::host);
         let image = Source::open(&name, self.setup.plain_http)?.image(&platform).await?;
         self.setup.remember(name, Some(image.digest.clone()));
         Ok(image)
