@@ -78,8 +78,9 @@ impl Asked {
                 _ if wanted.contains('@') => wanted,
                 Some(pinned) => pinned.clone(),
                 None => {
-                    let source = Source::open(&base.image.familiar(), self.plain_http)?;
-                    let digest = runtime()?.block_on(source.digest())?;
+                    let image = base.image.familiar();
+                    let digest = runtime()?
+                        .block_on(async { Source::open(&image, self.plain_http).await?.digest().await })?;
                     format!("{wanted}@{digest}")
                 }
             });

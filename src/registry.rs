@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
 use oci_distribution::Reference;
 use oci_distribution::client::{Client, ClientConfig, ClientProtocol};
 use oci_distribution::secrets::RegistryAuth;
 use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
+use plinth_analyze::source::Credentials;
 pub(crate) use plinth_analyze::source::Platform;
 use serde::Deserialize;
 
@@ -80,7 +80,7 @@ pub(crate) fn loopback(registry: &str) -> bool {
 impl Source {
     /// `name` is an image reference, or `oci:DIR` for a layout. Plain HTTP is spoken with this machine, and with
     /// others only if `plain_http` asks for it.
-    pub(crate) fn open(name: &str, plain_http: bool) -> Result<Self, Failure> {
+    pub(crate) async fn open(name: &str, plain_http: bool) -> Result<Self, Failure> {
         if let Some(dir) = name.strip_prefix("oci:") {
             return Ok(Self::Layout(dir.into()));
         }
@@ -89,7 +89,7 @@ impl Source {
                 .hint("an image looks like registry.example.com/team/app:1; a layout on disk like oci:DIR")
         })?;
         let registry = reference.resolve_registry().to_owned();
-        let auth = credentials(&registry)?;
+        let auth = credentials(&registry).await?;
         let protocol = if plain_http || loopback(&registry) {
             ClientProtocol::HttpsExcept(vec![registry])
         } else {
@@ -251,7 +251,7 @@ impl Source {
         let url = format!("{scheme}://{registry}/v2/{}/manifests/{digest}", reference.repository());
         let mut request =
             reqwest::Client::builder().build().during("set up a connection to the registry")?.delete(url);
-        if let RegistryAuth::Basic(user, password) = credentials(registry)? {
+        if let RegistryAuth::Basic(user, password) = credentials(registry).await? {
             request = request.basic_auth(user, Some(password));
         }
         let response = request.send().await.during(format!("delete `{name}`"))?;
@@ -348,61 +348,12 @@ impl tokio::io::AsyncWrite for Limited {
     }
 }
 
-/// The part of docker's client configuration that has credentials in it.
-#[derive(Default, Deserialize)]
-struct DockerConfig {
-    #[serde(default)]
-    auths: std::collections::BTreeMap<String, DockerAuth>,
-}
-
-#[derive(Default, Deserialize)]
-struct DockerAuth {
-    auth: Option<String>,
-    username: Option<String>,
-    password: Option<String>,
-}
-
-/// The credentials for `registry` from DOCKER_AUTH_CONFIG (the document itself), or from `config.json` in
-/// DOCKER_CONFIG or `~/.docker`. Credential helpers are not asked.
-fn credentials(registry: &str) -> Result<RegistryAuth, Failure> {
-    let (origin, text) = if let Some(text) =
-        std::env::var("DOCKER_AUTH_CONFIG").ok().filter(|t| !t.is_empty())
-    {
-        (String::from("DOCKER_AUTH_CONFIG"), text)
-    } else {
-        let dir = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
-        let Some(dir) = dir.or_else(|| std::env::home_dir().map(|home| home.join(".docker"))) else {
-            return Ok(RegistryAuth::Anonymous);
-        };
-        let file = dir.join("config.json");
-        match std::fs::read_to_string(&file) {
-            Ok(text) => (format!("`{}`", file.display()), text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(RegistryAuth::Anonymous),
-            Err(error) => return Err(Failure::new(format!("cannot read `{}`: {error}", file.display()))),
-        }
-    };
-    login(&text, registry)
-        .map_err(|cause| Failure::new(format!("cannot read the credentials in {origin}: {cause}")))
-}
-
-fn login(text: &str, registry: &str) -> Result<RegistryAuth, String> {
-    let config: DockerConfig = serde_json::from_str(text).map_err(|cause| cause.to_string())?;
-    let hub = ["docker.io", "index.docker.io"];
-    let entry = config.auths.into_iter().find(|(name, _)| {
-        let name = name.trim_start_matches("https://").trim_start_matches("http://");
-        let name = name.split('/').next().unwrap_or(name);
-        name == registry || (hub.contains(&name) && hub.contains(&registry))
-    });
-    let Some((_, entry)) = entry else { return Ok(RegistryAuth::Anonymous) };
-    if let (Some(user), Some(password)) = (entry.username, entry.password) {
-        return Ok(RegistryAuth::Basic(user, password));
-    }
-    let Some(auth) = entry.auth.filter(|auth| !auth.is_empty()) else { return Ok(RegistryAuth::Anonymous) };
-    let bad = || format!("the entry for {registry} is not base64 of user:password");
-    let bytes = base64::engine::general_purpose::STANDARD.decode(auth.trim()).map_err(|_| bad())?;
-    let text = String::from_utf8(bytes).map_err(|_| bad())?;
-    let (user, password) = text.split_once(':').ok_or_else(bad)?;
-    Ok(RegistryAuth::Basic(user.to_owned(), password.trim_end_matches('\0').to_owned()))
+/// Who one is to a registry, by docker's configuration and its credential helpers.
+async fn credentials(registry: &str) -> Result<RegistryAuth, Failure> {
+    // The name under which Docker's own registry answers isn't the one that people log in to.
+    let host = if registry == "index.docker.io" { "docker.io" } else { registry };
+    let login = Credentials::default().password(host).await.map_err(Failure::new)?;
+    Ok(login.map_or(RegistryAuth::Anonymous, |(user, password)| RegistryAuth::Basic(user, password)))
 }
 
 #[cfg(test)]
@@ -418,17 +369,6 @@ mod tests {
         for registry in ["registry.example.com", "localhost.example.com:5000", "10.0.0.1:5000", "128.0.0.1"] {
             assert!(!loopback(registry), "{registry}");
         }
-    }
-
-    #[test]
-    fn credentials_of_the_right_registry() {
-        let text = r#"{"auths":{"r.example:5000":{"auth":"dTpwOnE="},"https://index.docker.io/v1/":{"username":"h","password":"x"}}}"#;
-        let basic = |user: &str, password: &str| RegistryAuth::Basic(user.into(), password.into());
-        assert_eq!(login(text, "r.example:5000"), Ok(basic("u", "p:q")));
-        assert_eq!(login(text, "index.docker.io"), Ok(basic("h", "x")));
-        assert_eq!(login(text, "r.example"), Ok(RegistryAuth::Anonymous));
-        let error = login(r#"{"auths":{"r":{"auth":"?"}}}"#, "r").unwrap_err();
-        assert_eq!(error, "the entry for r is not base64 of user:password");
     }
 
     fn layout() -> tempfile::TempDir {
@@ -473,7 +413,7 @@ mod tests {
     #[tokio::test]
     async fn an_index_counts_every_platform_and_shows_one() {
         let dir = layout();
-        let source = Source::open(&format!("oci:{}", dir.path().display()), false).unwrap();
+        let source = Source::open(&format!("oci:{}", dir.path().display()), false).await.unwrap();
         let image = source.image(&"linux/arm64".parse().unwrap()).await.unwrap();
         assert_eq!(image.labels["for"], "arm64");
         assert_eq!(image.layers, 2);

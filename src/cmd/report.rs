@@ -30,9 +30,9 @@ pub(crate) struct Args {
 
 /// Runs the command. An image without a report is a finding.
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
-    let source = Source::open(&args.image, args.plain_http)?;
     let platform = args.platform.clone().unwrap_or_else(registry::host);
-    let image = runtime()?.block_on(source.image(&platform))?;
+    let image = runtime()?
+        .block_on(async { Source::open(&args.image, args.plain_http).await?.image(&platform).await })?;
     let Some(label) = image.labels.get(LABEL) else {
         note(&format!(
             "`{}` carries no report: it was not built through plinth, or nothing in it was rewritten",

@@ -235,7 +235,7 @@ async fn compare(
     let masters = policy.map(Policy::masters).unwrap_or_default();
     let mut own = BTreeSet::new();
     for name in &masters {
-        own.extend(Source::open(name, args.plain_http)?.blobs(&plan.platforms).await?);
+        own.extend(Source::open(name, args.plain_http).await?.blobs(&plan.platforms).await?);
     }
     let ran = plan.run(progress).await?;
     let names: Vec<String> = plan.services.iter().map(|service| service.name.clone()).collect();

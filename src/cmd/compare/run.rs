@@ -213,7 +213,7 @@ impl Plan {
     async fn read(&self, side: Side, service: usize, phase: Phase) -> Result<Image, Failure> {
         let name = self.setup.image(side, &self.services[service].name, phase);
         let platform = self.platforms.first().cloned().unwrap_or_else(registry::host);
-        let image = Source::open(&name, self.setup.plain_http)?.image(&platform).await?;
+        let image = Source::open(&name, self.setup.plain_http).await?.image(&platform).await?;
         self.setup.remember(name, Some(image.digest.clone()));
         Ok(image)
     }
@@ -267,7 +267,7 @@ impl Plan {
             let digest = match digest {
                 Some(digest) => Some(digest),
                 // Nothing there: never pushed, or deleted by its digest. Built again later, it may be another one.
-                None => Source::open(&name, plain_http)?.digest().await.ok(),
+                None => Source::open(&name, plain_http).await?.digest().await.ok(),
             };
             if let Some(digest) = digest
                 && let Err(cause) = Source::delete(&name, &digest, plain_http).await

@@ -55,7 +55,7 @@ pub(crate) async fn leftovers(
 }
 
 async fn one(image: &str, digest: &str, plain_http: bool) -> Result<u64, Failure> {
-    let source = Source::open(image, plain_http)?;
+    let source = Source::open(image, plain_http).await?;
     let found = stream(&source, image, digest, |layer| Leftovers::find(layer)).await?;
     if found.is_empty() {
         return Ok(0);

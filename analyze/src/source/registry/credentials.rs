@@ -73,6 +73,18 @@ impl Credentials {
         Self { helpers: Some(dir.into()), ..self }
     }
 
+    /// Name and password for a registry (`HOST[:PORT]`, or `docker.io`), for other clients than this crate's. None if
+    /// nobody says them, or if what is there is an identity token.
+    ///
+    /// # Errors
+    /// The configuration can't be read, or a credential helper fails. One clause without its full stop.
+    pub async fn password(&self, host: &str) -> Result<Option<(String, String)>, String> {
+        match self.login(host).await.map_err(|error| error.to_string())? {
+            Login::Password { user, password } => Ok(Some((user, password))),
+            Login::Nobody | Login::Identity(_) => Ok(None),
+        }
+    }
+
     pub(super) async fn login(&self, host: &str) -> Result<Login, Error> {
         let Some((origin, text)) = self.text()? else { return Ok(Login::Nobody) };
         // Where in the document, but not what is there.
