@@ -10,15 +10,19 @@
 //! settings   the environment, the configuration and the options that pip would go by
 //! installed  the distributions that are there
 //! target     which wheels and which markers fit the platform
+//! markers    the markers that every reader understands alike
+//! specifiers the specifiers, likewise
 //! closure    what follows from the request: pip's resolution, with nothing to choose
 //! order      the order in which pip would install it
 //! ```
 
 mod closure;
 mod installed;
+mod markers;
 mod order;
 mod python;
 mod settings;
+mod specifiers;
 mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -178,7 +182,7 @@ fn follow(
     }
     let target = Target::new(release, machine, glibc)?;
     let closure = closure(&requests.requirements, &packages, &installed, &target)?;
-    let order = closure.order();
+    let order = closure.order()?;
     Ok(Followed {
         install: order.into_iter().map(|name| distribution(&closure, name)).collect::<Result<_, _>>()?,
         remove: removals(&closure)?,
@@ -250,7 +254,7 @@ fn distribution(closure: &Closure<'_>, name: &str) -> Result<Distribution, Strin
 /// What pip would uninstall first.
 fn removals(closure: &Closure<'_>) -> Result<Vec<Removal>, String> {
     let mut removals = Vec::new();
-    for name in closure.order() {
+    for name in closure.order()? {
         let Some(Chosen::Wheel { replaces: Some(there), .. }) = closure.chosen.get(name) else { continue };
         if name == "pip" {
             return Err("pip would replace itself".to_owned());
