@@ -34,7 +34,7 @@ pub(crate) fn built_pythons() -> bool {
 /// A lock for these wheels: `sets` are requirements, and versions other than the shared ones, which are the last ones of
 /// `wheels`.
 pub(crate) fn lock(platform: &str, index: &Index, wheels: &[Made], sets: &[(&[&str], &[&str])]) -> String {
-    let mut text = format!("version = 2\nplatform = \"{platform}\"\nindex = \"{}\"\n", index.url());
+    let mut text = format!("version = 3\nplatform = \"{platform}\"\nindex = \"{}\"\n", index.url());
     let version = |wheel: &Made| wheel.file.split('-').nth(1).unwrap().to_owned();
     for (number, wheel) in wheels.iter().enumerate() {
         let (project, version) = (&wheel.project, version(wheel));

@@ -150,6 +150,7 @@ fn describe(spec: &PayloadSpec, archive: &mut Archive) -> Result<PayloadMeta, Wh
         Some(_) => entry_points::parse(&file("entry_points.txt"), &archive.text(&file("entry_points.txt"))?)?,
         None => entry_points::Scripts::default(),
     };
+    let requires = headers::required_names(&file("METADATA"), &metadata)?;
     let mut entries = Vec::new();
     for member in archive.members() {
         let purelib = wheel_file.root_is_purelib;
@@ -195,7 +196,7 @@ fn describe(spec: &PayloadSpec, archive: &mut Archive) -> Result<PayloadMeta, Wh
         dist_info,
         entries,
         record,
-        requires: headers::required_names(&metadata),
+        requires,
         scripts,
         directories: Vec::new(),
     })

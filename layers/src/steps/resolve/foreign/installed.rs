@@ -85,15 +85,12 @@ fn describe(fs: &RootFs<'_>, info: &str, stem: &str) -> Result<Installed, String
     if !same {
         return Err(unclear());
     }
-    let head = text.lines().take_while(|line| !line.is_empty());
-    let extras = head.filter_map(|line| line.split_once(':'));
-    let extras = extras.filter(|(key, _)| key.eq_ignore_ascii_case("Provides-Extra"));
     Ok(Installed {
         name: needs.name,
         version,
         version_text: needs.version,
         requires: needs.requires,
-        extras: extras.map(|(_, extra)| extra.trim().to_owned()).collect(),
+        extras: needs.extras,
         info: info.to_owned(),
         has_record: fs.open(&Path::new(info).join("RECORD")).is_ok(),
     })
