@@ -8,6 +8,7 @@
 //! ```text
 //! python     the interpreter, its places, and the libc below it
 //! settings   the environment, the configuration and the options that pip would go by
+//! values     the values of settings that pip takes
 //! installed  the distributions that are there
 //! target     which wheels and which markers fit the platform
 //! markers    the markers that every reader understands alike
@@ -24,6 +25,7 @@ mod python;
 mod settings;
 mod specifiers;
 mod target;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -102,7 +104,7 @@ fn read(
     if options_in_files {
         return Err("its requirements files have options".to_owned());
     }
-    state.check(&command, launcher.script.is_some(), index)?;
+    state.check(&command, launcher.script.as_deref(), index)?;
     let pip = state.pip()?;
     let requests = Requests { asked: asked?, requirements };
     let followed =
