@@ -231,7 +231,7 @@ fn pure_packages_are_those_of_pip_here() {
         "RUN pip install --no-cache-dir -i @INDEX@ -r r.in",
         &[(
             "r.in",
-            "# web\nAlpha[FAST]\nns-one\nns-two  # shares a directory\ndatafull\nmixed-case.name\nbeta ; python_version < \"3\"\n",
+            "# web\nAlpha[fast]\nns-one\nns-two  # shares a directory\ndatafull\nmixed-case.name\nbeta ; python_version < \"3\"\n",
         )],
         &[(
             &[
