@@ -8,6 +8,7 @@
 //! ```text
 //! python     the interpreter, its places, and the libc below it
 //! settings   the environment, the configuration and the options that pip would go by
+//! own_files  whether pip is as it was installed
 //! values     the values of settings that pip takes
 //! installed  the distributions that are there
 //! target     which wheels and which markers fit the platform
@@ -21,6 +22,7 @@ mod closure;
 mod installed;
 mod markers;
 mod order;
+mod own_files;
 mod python;
 mod settings;
 mod specifiers;
@@ -106,6 +108,7 @@ fn read(
     }
     state.check(&command, launcher.script.as_deref(), index)?;
     let pip = state.pip()?;
+    own_files::check(&fs, &python.release, &pip)?;
     let requests = Requests { asked: asked?, requirements };
     let followed =
         follow(lock, &requests, root, &python.release, &foreign.architecture, launcher.script.is_some())?;
