@@ -292,8 +292,11 @@ fn both_platforms_share_what_is_pure() {
     index.publish(&big);
     let policy = policy(&lock(ARM64, &index, &big, sets))
         .with("plinth.lock", lock("x86_64-manylinux_2_36", &index, &big, sets));
-    let files =
-        Files::dockerfile(&format!("FROM {BUILT}\nRUN pip install --no-cache-dir -i {} big\n", index.url()));
+    // The root of the base for amd64 has no /dev, which a RUN would leave behind.
+    let files = Files::dockerfile(&format!(
+        "FROM {BUILT}\nWORKDIR /dev\nWORKDIR /\nRUN pip install --no-cache-dir -i {} big\n",
+        index.url()
+    ));
     let images = through_plinth(env, &files, &policy, "linux/amd64,linux/arm64").ok().layout().images();
     let layers = |number: usize| {
         let notes = images[number].layer_history();

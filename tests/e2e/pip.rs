@@ -498,7 +498,8 @@ fn roots_without_mount_points() {
         if let Some(report) = Report::of_build(&plinth) {
             assert_eq!(report.treatments(), treatments, "{}", report.json());
             let reason = "its root has no /dev, which a RUN leaves behind";
-            assert_eq!(report.steps()[0]["reason"], reason, "{}", report.json());
+            let found = report.steps()[0]["reason"].as_str().unwrap_or_default().to_owned();
+            assert!(found.starts_with(reason), "{}", report.json());
         }
         let (plain, plinth) = (plain.layout().image(), plinth.layout().image());
         assert!(plain.tree().nodes.contains_key("proc"));
