@@ -491,7 +491,10 @@ fn roots_without_mount_points() {
         (format!("{install} beta\n{install} gamma\n"), ["as_written", "assembled"].as_slice()),
         // Nothing to install, and a script that comes to no install.
         (format!("{install} pip\n"), &["as_written"]),
-        (format!("RUN if [ -f /none ]; then {}; fi\n", install.trim_start_matches("RUN ")), &["as_written"]),
+        (
+            format!("RUN if [ -f /none ]; then {} beta; fi\n", install.trim_start_matches("RUN ")),
+            &["as_written"],
+        ),
     ] {
         let files = Files::dockerfile(&format!("{before}{text}"));
         let [plain, plinth] = Side::BOTH.map(|side| Build::new(env, side, files.path()).layout().run().ok());
