@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-/// The version of the format.
-pub const VERSION: u32 = 2;
+/// The version of the format. What locks of version 2 say of needs has extras that wheels don't declare.
+pub const VERSION: u32 = 3;
 /// The name of the file.
 pub const FILE: &str = "plinth.lock";
 /// The names of the files for one architecture of Linux alone. One of these goes before [`FILE`] there.
@@ -298,8 +298,8 @@ mod tests {
         let layers: Vec<Vec<(&str, &str)>> = lock.layers("3.11").collect();
         assert_eq!(layers, [[("a", zeros.as_str()), ("b", zeros.as_str())]]);
         assert_eq!(lock.layers("3.12").count(), 0);
-        assert!(matches!(Lock::parse("version = 1\n"), Err(LockError::Version(1))));
-        assert!(matches!(Lock::parse("version = 2\nx = 1\n"), Err(LockError::Malformed(_))));
+        assert!(matches!(Lock::parse("version = 2\n"), Err(LockError::Version(2))));
+        assert!(matches!(Lock::parse("version = 3\nx = 1\n"), Err(LockError::Malformed(_))));
         assert!(matches!(Lock::parse("a"), Err(LockError::Malformed(_))));
     }
 }

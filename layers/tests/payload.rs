@@ -37,6 +37,37 @@ fn spec(wheel: &Wheel, bytes: &[u8], interpreter: &Interpreter) -> PayloadSpec {
         scheme: scheme(),
         interpreter: interpreter.clone(),
         laid_out_as: Layout::default(),
+        foreign: false,
+    }
+}
+
+/// With other bits on another processor, a constant that isn't a number is none of a wheel for that one.
+#[test]
+fn constants_that_are_no_numbers_are_refused_for_other_platforms() {
+    let (interpreter, _) = interpreter(Path::new(&python()));
+    let result = |text: &str, foreign: bool| {
+        let wheel = Wheel::new("nan", "1.0")
+            .file("nan/a.py", "X = (1.5, 2j, b'nan', ('a', {1, 2}), float('nan'))\n")
+            .file("nan/b.py", text);
+        let temp = tempfile::tempdir().unwrap();
+        let (out, meta, file) =
+            (temp.path().join("out"), temp.path().join("meta"), temp.path().join(wheel.filename()));
+        fs::create_dir_all(&out).unwrap();
+        fs::create_dir_all(&meta).unwrap();
+        fs::write(&file, wheel.bytes()).unwrap();
+        let spec = PayloadSpec { foreign, ..spec(&wheel, &wheel.bytes(), &interpreter) };
+        payload::run(&spec, &file, &out, &meta).map_err(|error| error.to_string())
+    };
+    assert_eq!(result("X = 1e999\nY = -0.0\n", true), Ok(()));
+    let reason = "nan/b.py: has a constant that isn't a number, whose bits depend on the processor";
+    for nan in [
+        "X = 1e999 - 1e999\n",
+        "def f():\n    class A:\n        x = lambda: (0, (1e999 - 1e999, 'a'))\n",
+        "def f(x):\n    return x in {1e999 - 1e999, 1}\n",
+        "X = 1e999j * 1e999j * 1j\n",
+    ] {
+        assert_eq!(result(nan, true).unwrap_err(), reason, "{nan}");
+        assert_eq!(result(nan, false), Ok(()), "{nan}");
     }
 }
 

@@ -40,7 +40,7 @@ const NAMES: &[&str] = &["app", "Base.Kit", "core", "data_set", "edge", "fast", 
 const VERSIONS: &[&str] = &["1.0", "1.5", "2.0.post1", "2.1"];
 /// The first are met by every version.
 const SPECIFIERS: &[&str] =
-    &["", ">=1.0", "<3", "!=1.7", ">=1,<2.2", "~=1.0", ">1.0", "==1.*", "<=2.1", "<2.0.post1"];
+    &["", ">=1.0", "<3", "!=1.7", ">=1,<2.2", "~=1.0", ">1.0", "==1.*", "<=2.1", "<2.0"];
 const MARKERS: &[&str] = &[
     "",
     "",
@@ -54,8 +54,8 @@ const MARKERS: &[&str] = &[
     "; platform_python_implementation != 'PyPy' and os_name == 'posix'",
     "; extra == 'more'",
     "; extra == 'more' and python_full_version > '3.8.0'",
-    "; extra == 'Other_One'",
-    "; extra != 'more'",
+    "; extra == 'other-one'",
+    "; extra == 'more' and os_name != 'nt'",
 ];
 
 struct Fleet {
@@ -72,7 +72,7 @@ fn requirement(chance: &mut Chance, marked: bool) -> String {
         match chance.below(12) {
             0 => "[none]",
             1..4 => "[more,other-one]",
-            4..7 => "[OTHER_one]",
+            4..7 => "[other-one]",
             _ => "[more]",
         }
     } else {

@@ -27,6 +27,7 @@ fn spec(wheel: &Wheel, laid_out_as: Layout) -> PayloadSpec {
         },
         interpreter: interpreter(Path::new(&python())).0,
         laid_out_as,
+        foreign: false,
     }
 }
 

@@ -34,6 +34,7 @@ fn error(wheel: &Wheel, bytes: &[u8]) -> String {
         },
         interpreter,
         laid_out_as: Layout::default(),
+        foreign: false,
     };
     let result = payload::run(&spec, &path("wheel"), &path("in/out"), &path("in/meta"));
     let mut around: Vec<_> =

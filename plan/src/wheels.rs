@@ -108,7 +108,11 @@ fn closure(wheels: &Wheels, mut asked: BTreeSet<(String, String)>) -> BTreeSet<(
 fn trim(wheels: &mut Wheels, asked: &BTreeSet<(String, String)>) {
     for known in wheels.values_mut() {
         let spelled = |needs: &Needs| {
-            needed(needs, asked).iter().any(|text| extras_of(text).any(|e| canonical(e) != e))
+            let name = canonical(&needs.name);
+            let odd = |extra: &&String| canonical(extra) != **extra;
+            let declared =
+                needs.extras.iter().filter(odd).any(|e| asked.contains(&(name.clone(), canonical(e))));
+            declared || needed(needs, asked).iter().any(|text| extras_of(text).any(|e| canonical(e) != e))
         };
         if known.needs.as_ref().is_some_and(spelled) {
             known.needs = None;
@@ -169,13 +173,20 @@ fn needs(pin: &Pin, text: &str) -> Option<Needs> {
         return None;
     }
     // All of them, until it is known which are asked for.
-    let extras: BTreeSet<String> = found.requires.iter().flat_map(|text| for_extras(text)).collect();
-    Some(Needs {
-        name: found.name,
-        python: found.python,
-        requires: found.requires,
-        extras: extras.into_iter().collect(),
-    })
+    let (requires, extras) = declared(found.requires, found.extras);
+    Some(Needs { name: found.name, python: found.python, requires, extras })
+}
+
+/// What a wheel needs, and its extras, as it spells them: those that it declares. Of any other, pip only says that it isn't
+/// there, and installs nothing for it.
+fn declared(requires: Vec<String>, extras: Vec<String>) -> (Vec<String>, Vec<String>) {
+    let names: BTreeSet<String> = extras.iter().map(|extra| canonical(extra)).collect();
+    let applies = |text: &String| {
+        let only_for = for_extras(text);
+        only_for.is_empty() || !only_for.is_disjoint(&names)
+    };
+    let extras: BTreeSet<String> = extras.into_iter().collect();
+    (requires.into_iter().filter(applies).collect(), extras.into_iter().collect())
 }
 
 #[cfg(test)]
@@ -197,6 +208,41 @@ mod tests {
     }
 
     #[test]
+    fn extras_that_are_not_declared_bring_nothing() {
+        let of = |extras: &[&str]| {
+            let requires = ["a; extra == 'x'", "b; extra == 'x' or extra == 'y'", "c; os_name == 'nt'", "d"];
+            let all = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+            let (requires, extras) = declared(all(&requires), all(extras));
+            (requires.join(", "), extras.join(" "))
+        };
+        assert_eq!(of(&[]), ("c; os_name == 'nt', d".to_owned(), String::new()));
+        assert_eq!(
+            of(&["y"]),
+            ("b; extra == 'x' or extra == 'y', c; os_name == 'nt', d".to_owned(), "y".to_owned())
+        );
+        assert_eq!(of(&["X"]).0.split(", ").count(), 4);
+    }
+
+    #[test]
+    fn metadata_of_a_wheel() {
+        let pin = Pin {
+            name: "a".to_owned(),
+            version: "1".to_owned(),
+            url: "https://h/a-1-py3-none-any.whl".to_owned(),
+            sha256: "0".repeat(64),
+            size: None,
+        };
+        let of = |lines: &str| needs(&pin, &format!("Name: A\nVersion: 1\n{lines}\n"));
+        let found = of("Provides-Extra: x\nRequires-Dist: b; extra == 'x'\nRequires-Dist: c; extra == 'z'\n")
+            .unwrap();
+        assert_eq!(
+            (found.requires, found.extras),
+            (vec!["b; extra == 'x'".to_owned()], vec!["x".to_owned()])
+        );
+        assert_eq!(of("Requires-Dist: b\n ; extra == 'x'\n"), None);
+    }
+
+    #[test]
     fn only_what_somebody_asks_for_stays() {
         let known = |name: &str, requires: &[&str]| {
             let requires: Vec<String> = requires.iter().map(|text| (*text).to_owned()).collect();
@@ -215,6 +261,20 @@ mod tests {
         assert_eq!(requires("A"), "b[fast]");
         assert_eq!(requires("b"), "d; extra == 'fast', f");
         assert_eq!(wheels["b"].needs.as_ref().unwrap().extras, ["fast"]);
+        for (requires, asked, known) in
+            [("d; extra == 'fast-x'", true, false), ("d; extra == 'fast-x'", false, true), ("d", true, false)]
+        {
+            let needs = Needs {
+                name: "c".to_owned(),
+                python: None,
+                requires: vec![requires.to_owned()],
+                extras: vec!["Fast_x".to_owned()],
+            };
+            let mut wheels = Wheels::from([("c".to_owned(), Known { size: None, needs: Some(needs) })]);
+            let asked = asked.then(|| ("c".to_owned(), "fast-x".to_owned()));
+            trim(&mut wheels, &asked.into_iter().collect());
+            assert_eq!(wheels["c"].needs.is_some(), known, "{requires}");
+        }
         let mut spelled = Wheels::from([known("c", &["d; extra == 'Fast_x'"])]);
         trim(&mut spelled, &BTreeSet::new());
         assert!(spelled["c"].needs.is_some());

@@ -34,7 +34,7 @@ pub(crate) fn built_pythons() -> bool {
 /// A lock for these wheels: `sets` are requirements, and versions other than the shared ones, which are the last ones of
 /// `wheels`.
 pub(crate) fn lock(platform: &str, index: &Index, wheels: &[Made], sets: &[(&[&str], &[&str])]) -> String {
-    let mut text = format!("version = 2\nplatform = \"{platform}\"\nindex = \"{}\"\n", index.url());
+    let mut text = format!("version = 3\nplatform = \"{platform}\"\nindex = \"{}\"\n", index.url());
     let version = |wheel: &Made| wheel.file.split('-').nth(1).unwrap().to_owned();
     for (number, wheel) in wheels.iter().enumerate() {
         let (project, version) = (&wheel.project, version(wheel));
@@ -231,7 +231,7 @@ fn pure_packages_are_those_of_pip_here() {
         "RUN pip install --no-cache-dir -i @INDEX@ -r r.in",
         &[(
             "r.in",
-            "# web\nAlpha[FAST]\nns-one\nns-two  # shares a directory\ndatafull\nmixed-case.name\nbeta ; python_version < \"3\"\n",
+            "# web\nAlpha[fast]\nns-one\nns-two  # shares a directory\ndatafull\nmixed-case.name\nbeta ; python_version < \"3\"\n",
         )],
         &[(
             &[
@@ -292,8 +292,11 @@ fn both_platforms_share_what_is_pure() {
     index.publish(&big);
     let policy = policy(&lock(ARM64, &index, &big, sets))
         .with("plinth.lock", lock("x86_64-manylinux_2_36", &index, &big, sets));
-    let files =
-        Files::dockerfile(&format!("FROM {BUILT}\nRUN pip install --no-cache-dir -i {} big\n", index.url()));
+    // The root of the base for amd64 has no /dev, which a RUN would leave behind.
+    let files = Files::dockerfile(&format!(
+        "FROM {BUILT}\nWORKDIR /dev\nWORKDIR /\nRUN pip install --no-cache-dir -i {} big\n",
+        index.url()
+    ));
     let images = through_plinth(env, &files, &policy, "linux/amd64,linux/arm64").ok().layout().images();
     let layers = |number: usize| {
         let notes = images[number].layer_history();

@@ -32,7 +32,7 @@ fn wheels() -> Vec<Made> {
 
 /// A lock in which `one` and `two` share a layer, with these versions of what is asked for.
 pub(crate) fn lock(wheels: &[Made]) -> String {
-    let mut text = String::from("version = 2\nplatform = \"x86_64-manylinux_2_36\"\n");
+    let mut text = String::from("version = 3\nplatform = \"x86_64-manylinux_2_36\"\n");
     for wheel in wheels {
         let name = &wheel.project;
         let sha256 = wheel.sha256();

@@ -10,7 +10,7 @@ use crate::support::report::Report;
 
 /// Older versions than an index gives by itself, for all that ask for `alpha` and `gamma`, and for one that wants another
 /// `beta`.
-const LOCK: &str = r#"version = 2
+const LOCK: &str = r#"version = 3
 platform = "x86_64-manylinux_2_36"
 package = [
   { python = "3.11", name = "alpha", version = "1.0", url = "https://h/a.whl", sha256 = "00" },
@@ -145,8 +145,8 @@ fn a_broken_lock_stops_the_build() {
     }
     let files = Files::dockerfile(&format!("FROM {BASE}\nRUN true\n"));
     for (lock, message) in [
-        ("version = 7\n", "plinth.lock beside the policy: it has format 7, and this release knows 2"),
-        ("version = 2\nplatfrom = 1\n", "plinth.lock beside the policy: it is no plinth.lock"),
+        ("version = 7\n", "plinth.lock beside the policy: it has format 7, and this release knows 3"),
+        ("version = 3\nplatfrom = 1\n", "plinth.lock beside the policy: it is no plinth.lock"),
     ] {
         let built = through_plinth(env, &files, &policy(lock));
         assert_eq!(built.code, Some(1));

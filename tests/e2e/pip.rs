@@ -471,3 +471,41 @@ fn two_platforms() {
         bytecode::compare(env, BASE, found).assert_equal();
     }
 }
+
+/// Every RUN leaves behind the directories onto which its runtime mounts something. The first one runs, then they are there.
+#[test]
+fn roots_without_mount_points() {
+    let env = e2e!();
+    let index = Index::of(&wheels());
+    let before = format!(
+        "FROM {BASE} AS python\nFROM scratch\nENV PATH=/usr/local/bin:/usr/bin:/bin\n\
+         COPY --from=python /usr /usr\nCOPY --from=python /bin /bin\nCOPY --from=python /lib /lib\n\
+         COPY --from=python /lib64 /lib64\nCOPY --from=python /etc /etc\nCOPY --from=python /root /root\n\
+         COPY --from=python /tmp /tmp\nCOPY --from=python /var/tmp /var/tmp\n"
+    );
+    let install = format!("RUN pip install --no-cache-dir -i {}", index.url());
+    let base = Files::dockerfile(&before);
+    let base = Build::new(env, Side::Plain, base.path()).layout().run().ok().layout().image().tree();
+    assert!(!base.nodes.contains_key("proc"));
+    for (text, treatments) in [
+        (format!("{install} beta\n{install} gamma\n"), ["as_written", "assembled"].as_slice()),
+        // Nothing to install, and a script that comes to no install.
+        (format!("{install} pip\n"), &["as_written"]),
+        (
+            format!("RUN if [ -f /none ]; then {} beta; fi\n", install.trim_start_matches("RUN ")),
+            &["as_written"],
+        ),
+    ] {
+        let files = Files::dockerfile(&format!("{before}{text}"));
+        let [plain, plinth] = Side::BOTH.map(|side| Build::new(env, side, files.path()).layout().run().ok());
+        if let Some(report) = Report::of_build(&plinth) {
+            assert_eq!(report.treatments(), treatments, "{}", report.json());
+            let reason = "its root has no /dev, which a RUN leaves behind";
+            let found = report.steps()[0]["reason"].as_str().unwrap_or_default().to_owned();
+            assert!(found.starts_with(reason), "{}", report.json());
+        }
+        let (plain, plinth) = (plain.layout().image(), plinth.layout().image());
+        assert!(plain.tree().nodes.contains_key("proc"));
+        compare(env, &plain, &plinth, &base).assert_equal();
+    }
+}

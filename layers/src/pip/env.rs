@@ -8,6 +8,8 @@ use super::{NotUnderstood, has_credentials};
 /// Beginnings of the names that steer an install; `PYTHON` covers `PYTHONPATH` and `PYTHON_GIL`.
 const FAMILIES: &[&str] = &[
     "PIP_",
+    // pip's own, such as `_PIP_USE_IMPORTLIB_METADATA`.
+    "_PIP_",
     "UV_",
     "PYTHON",
     "_PYTHON_",
@@ -212,6 +214,7 @@ mod tests {
             ("PIP_Target", "/x"),
             ("PIP_USER", "1"),
             ("PIP_VERSION", "24"),
+            ("_PIP_USE_IMPORTLIB_METADATA", "0"),
             ("PIP_NO_COMPILE", "1"),
             ("PIP_REQUIRE_VIRTUALENV", "true"),
             ("PYTHONOPTIMIZE", "2"),

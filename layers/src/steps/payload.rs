@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::summary::Summary;
 use crate::install::compile::{self, CompileError, Job};
-use crate::install::scripts;
+use crate::install::{constants, scripts};
 use crate::resolution::{Interpreter, Layout, Scheme};
 use crate::tree::fs::{self as tree_fs, Attributes, Context, inside};
 use crate::tree::{IoError, LAYOUT};
@@ -40,6 +40,9 @@ pub struct PayloadSpec {
     /// Whose way of laying out files; byte code is part of it.
     #[serde(default, skip_serializing_if = "Layout::is_pip")]
     pub laid_out_as: Layout,
+    /// The byte code is for another platform than that of the interpreter that makes it: nothing of this one may show.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub foreign: bool,
 }
 
 /// Why there is no payload.
@@ -110,7 +113,7 @@ fn make(spec: &PayloadSpec, wheel: &Path, out: &Path, meta: &Path) -> Result<(),
     let mut described = describe(spec, &mut archive)?;
     unpack(spec, &mut archive, &mut described, out, meta)?;
     if spec.laid_out_as.is_pip() {
-        byte_code(&mut described, out, meta)?;
+        byte_code(&mut described, spec.foreign, out, meta)?;
     }
     tree_fs::settle_directories(out)?;
     described.directories = directories(out)?;
@@ -150,6 +153,7 @@ fn describe(spec: &PayloadSpec, archive: &mut Archive) -> Result<PayloadMeta, Wh
         Some(_) => entry_points::parse(&file("entry_points.txt"), &archive.text(&file("entry_points.txt"))?)?,
         None => entry_points::Scripts::default(),
     };
+    let requires = headers::required_names(&file("METADATA"), &metadata)?;
     let mut entries = Vec::new();
     for member in archive.members() {
         let purelib = wheel_file.root_is_purelib;
@@ -195,7 +199,7 @@ fn describe(spec: &PayloadSpec, archive: &mut Archive) -> Result<PayloadMeta, Wh
         dist_info,
         entries,
         record,
-        requires: headers::required_names(&metadata),
+        requires,
         scripts,
         directories: Vec::new(),
     })
@@ -356,7 +360,7 @@ pub(super) fn prune_empty(directory: &Path, is_root: bool) -> Result<bool, IoErr
 }
 
 /// Compiles every Python file among the installed ones.
-fn byte_code(described: &mut PayloadMeta, out: &Path, meta: &Path) -> Result<(), Error> {
+fn byte_code(described: &mut PayloadMeta, foreign: bool, out: &Path, meta: &Path) -> Result<(), Error> {
     let lib_dir = described.lib_dir().to_owned();
     let cache_tag = described.interpreter.cache_tag.clone();
     let scratch = meta.join("scratch");
@@ -398,6 +402,15 @@ fn byte_code(described: &mut PayloadMeta, out: &Path, meta: &Path) -> Result<(),
         }
     }
     let compiled = compile::compile(&described.interpreter, &jobs, compile::at_once())?;
+    if foreign {
+        let made = || jobs.iter().zip(&owners).zip(&compiled).filter(|(_, done)| **done).map(|(job, _)| job);
+        let files: Vec<&Path> = made().map(|(job, _)| job.target.as_path()).collect();
+        let found = constants::not_numbers(&described.interpreter, &files)?;
+        if let Some(((_, owner), _)) = made().zip(found).find(|(_, found)| *found) {
+            let why = "has a constant that isn't a number, whose bits depend on the processor";
+            return Err(WheelError::format(&described.entries[*owner].source, why).into());
+        }
+    }
     let mut content = Vec::new();
     for ((job, owner), done) in jobs.iter().zip(&owners).zip(compiled) {
         if let Some((i, aside)) = shipped.get(owner) {

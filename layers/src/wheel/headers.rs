@@ -70,9 +70,11 @@ pub fn check_metadata(
     Ok(())
 }
 
-/// The names in METADATA's `Requires-Dist`, as they are spelled there.
-#[must_use]
-pub fn required_names(text: &str) -> Vec<String> {
+/// The names in METADATA's `Requires-Dist`, as they are spelled there. `file` is its name for messages.
+///
+/// # Errors
+/// A dependency whose name isn't in the header's own line.
+pub fn required_names(file: &str, text: &str) -> Result<Vec<String>, WheelError> {
     let head = text.lines().take_while(|l| !l.is_empty());
     let values =
         head.filter_map(|l| l.split_once(':')).filter(|(k, _)| k.eq_ignore_ascii_case("Requires-Dist"));
@@ -82,7 +84,10 @@ pub fn required_names(text: &str) -> Vec<String> {
     let mut names: Vec<String> = values.map(|(_, v)| name(v)).collect();
     names.sort();
     names.dedup();
-    names
+    if names.first().is_some_and(String::is_empty) {
+        return Err(WheelError::format(file, "has a Requires-Dist without a name in its line"));
+    }
+    Ok(names)
 }
 
 /// What METADATA says of the distributions that this one needs, without what is for people.
@@ -96,26 +101,45 @@ pub struct Needs {
     pub python: Option<String>,
     /// The values of `Requires-Dist`, in order.
     pub requires: Vec<String>,
+    /// The values of `Provides-Extra`, as they are spelled there.
+    pub extras: Vec<String>,
 }
 
 /// Reads METADATA. `file` is its name for messages.
 ///
 /// # Errors
-/// No name, or no version, or one of them twice; a dependency over several lines.
+/// No name, or no version, or one of them twice; a dependency or an extra over several lines.
 pub fn needs(file: &str, text: &str) -> Result<Needs, WheelError> {
     let get = |key| single(file, text, key)?.ok_or_else(|| WheelError::format(file, format!("has no {key}")));
-    let mut requires = Vec::new();
-    let lines = text.lines().take_while(|line| !line.is_empty());
-    for line in lines {
-        let Some((key, value)) = line.split_once(':') else {
-            if line.starts_with([' ', '\t']) {
-                continue;
-            } else {
-                break;
-            };
-        };
-        if key.eq_ignore_ascii_case("Requires-Dist") {
-            requires.push(value.trim().to_owned());
+    let (mut requires, mut extras) = (Vec::new(), Vec::new());
+    // Of the header before: what it is if it matters here.
+    let mut before = None;
+    for line in text.split('\n') {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        if line.is_empty() {
+            break;
+        }
+        if line.contains('\r') {
+            return Err(WheelError::format(file, "has a line end of an unusual form"));
+        }
+        if line.starts_with([' ', '\t']) {
+            // What it adds may be a marker. Of a text for people it is nothing to us.
+            match before {
+                Some(key) => return Err(WheelError::format(file, format!("{key} spans several lines"))),
+                None => continue,
+            }
+        }
+        // Anything else ends the headers.
+        let Some((key, value)) = line.split_once(':') else { break };
+        if key.bytes().any(|b| !b.is_ascii_graphic()) {
+            break;
+        }
+        before =
+            ["Requires-Dist", "Provides-Extra"].into_iter().find(|known| key.eq_ignore_ascii_case(known));
+        match before {
+            Some("Requires-Dist") => requires.push(value.trim().to_owned()),
+            Some(_) => extras.push(value.trim().to_owned()),
+            None => {}
         }
     }
     Ok(Needs {
@@ -123,6 +147,7 @@ pub fn needs(file: &str, text: &str) -> Result<Needs, WheelError> {
         version: get("Version")?.trim().to_owned(),
         python: single(file, text, "Requires-Python")?.map(|value| value.trim().to_owned()),
         requires,
+        extras,
     })
 }
 
@@ -163,6 +188,22 @@ mod tests {
         assert_eq!((needs.name.as_str(), needs.version.as_str()), ("Foo.Bar", "1.0"));
         assert_eq!(needs.python.as_deref(), Some(">=3.8"));
         assert_eq!(needs.requires, ["a>=1", "b; extra == 'x'"]);
+        let with = |lines: &str| super::needs("M", &format!("Name: x\nVersion: 1\n{lines}\n"));
+        let folded = "License: a\n  b\nDescription: c\n \n  d: e\nProvides-Extra: x\nRequires-Dist: f\n";
+        let found = with(folded).unwrap();
+        assert_eq!((found.requires, found.extras), (vec!["f".to_owned()], vec!["x".to_owned()]));
+        for bad in [
+            "Requires-Dist: a\n  ; python_version < '3'\n",
+            "requires-dist: a\r\n\t; extra == 'x'\r\n",
+            "Requires-Dist:\n a\n",
+            "Provides-Extra: x\n y\n",
+            "Requires-Python: >=3\n ,<4\n",
+            "Summary: a\rRequires-Dist: b\n",
+        ] {
+            assert!(with(bad).is_err(), "{bad:?}");
+        }
+        // The mail parser stops at what is no header.
+        assert!(with("Requires-Dist : a\nRequires-Dist: b\n").unwrap().requires.is_empty());
         assert!(super::needs("M", "Name: x\n").is_err());
         assert!(super::needs("M", "Name: x\nVersion: 1\nVersion: 2\n").is_err());
     }
@@ -188,7 +229,9 @@ mod tests {
     #[test]
     fn requirements_keep_their_spelling() {
         let text = "Name: a\nRequires-Dist: Foo_Bar>=1\nrequires-dist: b.c [x] ; os_name == 'nt'\n\nRequires-Dist: no\n";
-        assert_eq!(required_names(text), ["Foo_Bar", "b.c"]);
+        assert_eq!(required_names("M", text).unwrap(), ["Foo_Bar", "b.c"]);
+        assert!(required_names("M", "Name: a\nRequires-Dist: a\n ; os_name == 'nt'\n").is_ok());
+        assert!(required_names("M", "Name: a\nRequires-Dist:\n Foo_Bar\n").is_err());
     }
 
     #[test]

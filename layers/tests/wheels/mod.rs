@@ -328,6 +328,7 @@ impl Site {
                 scheme: self.scheme.clone(),
                 interpreter: self.interpreter.clone(),
                 laid_out_as: plan.layout(),
+                foreign: false,
             };
             payload::run(&spec, file, &out, &meta).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         }

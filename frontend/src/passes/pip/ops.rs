@@ -112,6 +112,8 @@ impl Site<'_> {
         let spec = serde_json::to_string(&spec).unwrap_or_default();
         let args = vec!["resolve".to_owned(), spec];
         let mut exec = self.in_place(args);
+        // As it is: in its own root, the runtime has made what every container has.
+        exec.read_state(mounts::BEFORE, self.before);
         if let Some(warm) = warm {
             exec.read(mounts::PYCACHE, warm, "");
         }
@@ -261,6 +263,7 @@ impl Compiler<'_> {
             scheme: self.plan.scheme.clone(),
             interpreter,
             laid_out_as: self.plan.layout(),
+            foreign: self.plan.compiler.is_some(),
         }
     }
 }

@@ -17,6 +17,7 @@
 //! stubs      what makes an index superfluous
 //! output     the files that the shell makes of what it prints
 //! secret     what is different in a step with secrets
+//! left_behind what is refused since a RUN leaves it behind
 //! mounted    what is refused by the mounts of the step
 //! foreign    the same answer without running anything, for another platform
 //! ```
@@ -27,6 +28,7 @@ mod before;
 mod follow;
 mod foreign;
 mod judge;
+mod left_behind;
 mod locked;
 mod mounted;
 mod output;
@@ -45,11 +47,13 @@ use self::follow::follow;
 pub use self::follow::{FoundProgram, ResolveSpec, next};
 pub use self::foreign::{Followed, Foreign, Requests, follow_lock, machine};
 use self::judge::judge;
+use self::left_behind::left_behind;
 use self::locked::Constraints;
 use self::mounted::mounted;
 use crate::lock::Lock;
 use crate::pip::{NotUnderstood, PipCommand, Tool};
 use crate::resolution::{Locked, Outcome, Plan, Resolution};
+use crate::steps::mounts;
 use crate::steps::probe::write_fixed;
 use crate::uv;
 
@@ -112,10 +116,13 @@ pub fn run(spec: &ResolveSpec, out: &Path) -> Result<(), Error> {
     };
     let resolution = match &resolution.outcome {
         Outcome::Assemble(plan) => {
-            let mounts = fs::read_to_string("/proc/self/mountinfo").map_err(failed("read the mounts"))?;
-            mounted(&mounts, plan.places()).map_or(resolution, refuse)
+            let points = fs::read_to_string("/proc/self/mountinfo").map_err(failed("read the mounts"))?;
+            let refused = mounted(&points, plan.places()).or_else(|| left_behind(Path::new(mounts::BEFORE)));
+            refused.map_or(resolution, refuse)
         }
-        Outcome::Refuse { .. } | Outcome::End { .. } => resolution,
+        // It would add nothing.
+        Outcome::End { success: true } => left_behind(Path::new(mounts::BEFORE)).map_or(resolution, refuse),
+        Outcome::Refuse { .. } | Outcome::End { success: false } => resolution,
     };
     let mut text =
         serde_json::to_string_pretty(&resolution).map_err(io::Error::from).map_err(failed("encode"))?;

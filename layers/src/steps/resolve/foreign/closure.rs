@@ -6,11 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr as _;
 
-use pep440_rs::{Operator, Version, VersionSpecifiers};
+use pep440_rs::Version;
 use pep508_rs::{ExtraName, Requirement, VerbatimUrl, VersionOrUrl};
 
 use super::installed::Installed;
+use super::markers::is_normal_extra;
 use super::order;
+use super::specifiers::allows;
 use super::target::{Target, requirement};
 use crate::lock::Package;
 use crate::steps::resolve::stubs::filename;
@@ -42,12 +44,18 @@ pub(super) struct Closure<'a> {
     graph: order::Graph,
 }
 
+/// Distributions that pip leaves out of what is installed (its `stdlib_pkgs`).
+const PART_OF_PYTHON: &[&str] = &["argparse", "python", "wsgiref"];
+
 /// The node of pip's graph that stands for the interpreter.
 const PYTHON: &str = "<Python from Requires-Python>";
 
 impl Closure<'_> {
     /// What is installed, in the order in which pip would install it.
-    pub(super) fn order(&self) -> Vec<&str> {
+    ///
+    /// # Errors
+    /// If it would take too long to find out.
+    pub(super) fn order(&self) -> Result<Vec<&str>, String> {
         let new = self.chosen.iter().filter(|(_, chosen)| matches!(chosen, Chosen::Wheel { .. }));
         let new: BTreeSet<&str> = new.map(|(name, _)| name.as_str()).collect();
         order::order(&self.graph, &new)
@@ -122,8 +130,9 @@ impl<'a> Walk<'_, 'a> {
         let allowed = match &request.version_or_url {
             None => true,
             Some(VersionOrUrl::Url(_)) => return Err(format!("a requirement of {name} is by address")),
-            Some(VersionOrUrl::VersionSpecifier(specifiers)) => allows(specifiers, version)
-                .ok_or_else(|| format!("a requirement of {name} compares texts and not versions"))?,
+            Some(VersionOrUrl::VersionSpecifier(specifiers)) => {
+                allows(specifiers, version).map_err(|doubt| format!("of a requirement of {name}, {doubt}"))?
+            }
         };
         if !allowed {
             return Err(format!("{name} {version} isn't what `{}` asks for", request_text(request)));
@@ -148,9 +157,16 @@ impl<'a> Walk<'_, 'a> {
     /// What a name comes to.
     fn choose(&self, name: &str) -> Result<Chosen<'a>, String> {
         let there = self.installed.get(name);
-        let plain = |version: &Version| !version.any_prerelease() && !version.is_local();
+        // To pip they are part of Python, and so never installed: it would put another one over it.
+        if there.is_some() && PART_OF_PYTHON.contains(&name) {
+            return Err(format!("{name} is installed, which pip doesn't see"));
+        }
+        let plain =
+            |version: &Version| !version.any_prerelease() && !version.is_local() && version.epoch() == 0;
         if there.is_some_and(|there| !plain(&there.version)) {
-            return Err(format!("the {name} that is installed is a pre-release or a local version"));
+            return Err(format!(
+                "the {name} that is installed is a pre-release, a local version, or has an epoch"
+            ));
         }
         let Some(package) = self.packages.get(name) else {
             return there.map(Chosen::Stays).ok_or_else(|| format!("the lock has no {name}"));
@@ -158,7 +174,7 @@ impl<'a> Walk<'_, 'a> {
         let version = Version::from_str(&package.version);
         let version = version.map_err(|_| format!("the lock's version of {name} can't be read"))?;
         if !plain(&version) {
-            return Err(format!("the lock's {name} is a pre-release or a local version"));
+            return Err(format!("the lock's {name} is a pre-release, a local version, or has an epoch"));
         }
         if let Some(there) = there.filter(|there| there.version == version) {
             return Ok(Chosen::Stays(there));
@@ -176,6 +192,9 @@ impl<'a> Walk<'_, 'a> {
             Chosen::Stays(there) => &there.extras,
             Chosen::Wheel { package, .. } => package.needs.as_ref().map_or(&[], |needs| &needs.extras),
         };
+        if let Some(extra) = has.iter().find(|extra| !is_normal_extra(extra)) {
+            return Err(format!("{name} has an extra `{extra}`, which isn't in normal form"));
+        }
         let has: BTreeSet<ExtraName> = has.iter().filter_map(|extra| extra.parse().ok()).collect();
         match wanted.iter().find(|extra| !has.contains(*extra)) {
             Some(extra) => Err(format!("{name} has no extra `{extra}`")),
@@ -211,15 +230,100 @@ impl<'a> Walk<'_, 'a> {
     }
 }
 
-/// Whether a version is among those asked for; none if texts are compared.
-fn allows(specifiers: &VersionSpecifiers, version: &Version) -> Option<bool> {
-    let texts = specifiers.iter().any(|one| matches!(one.operator(), Operator::ExactEqual));
-    (!texts).then(|| specifiers.contains(version))
-}
-
 fn request_text(request: &Requirement<VerbatimUrl>) -> String {
     match &request.version_or_url {
         Some(VersionOrUrl::VersionSpecifier(specifiers)) => format!("{}{specifiers}", request.name),
         _ => request.name.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::python::Release;
+    use super::*;
+    use crate::lock::Needs;
+
+    fn package(name: &str, version: &str, requires: &[&str], extras: &[&str]) -> Package {
+        let all = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        Package {
+            python: "3.11".into(),
+            name: name.into(),
+            version: version.into(),
+            url: format!("https://h/{name}-{version}-py3-none-any.whl"),
+            sha256: "0".repeat(64),
+            size: None,
+            apart: false,
+            needs: Some(Needs {
+                name: name.into(),
+                python: None,
+                requires: all(requires),
+                extras: all(extras),
+            }),
+        }
+    }
+
+    fn there(name: &str, version: &str, extras: &[&str]) -> (String, Installed) {
+        let installed = Installed {
+            name: name.into(),
+            version: version.parse().unwrap(),
+            version_text: version.into(),
+            requires: Vec::new(),
+            extras: extras.iter().map(|text| (*text).to_owned()).collect(),
+            info: format!("/{name}.dist-info"),
+            has_record: true,
+        };
+        (name.to_owned(), installed)
+    }
+
+    /// The order, or why there is none.
+    fn of(
+        requests: &[&str],
+        packages: &[Package],
+        installed: &[(String, Installed)],
+    ) -> Result<String, String> {
+        let requests: Vec<String> = requests.iter().map(|text| (*text).to_owned()).collect();
+        let packages: BTreeMap<&str, &Package> =
+            packages.iter().map(|package| (package.name.as_str(), package)).collect();
+        let installed = installed.iter().cloned().collect();
+        let target = Target::new(&Release::new("3.11.2"), "aarch64", (2, 36)).unwrap();
+        let closure = closure(&requests, &packages, &installed, &target)?;
+        Ok(closure.order()?.join(" "))
+    }
+
+    #[test]
+    fn what_pip_takes_for_a_part_of_python() {
+        for name in ["argparse", "python", "wsgiref"] {
+            let packages = [package("a", "1", &[name], &[]), package(name, "2", &[], &[])];
+            assert_eq!(of(&["a"], &packages, &[]).unwrap(), format!("{name} a"));
+            for version in ["1", "2"] {
+                let refused = of(&["a"], &packages, &[there(name, version, &[])]).unwrap_err();
+                assert_eq!(refused, format!("{name} is installed, which pip doesn't see"));
+            }
+            // Nobody asks for it.
+            let alone = [package("b", "1", &[], &[])];
+            assert_eq!(of(&["b"], &alone, &[there(name, "1", &[])]).unwrap(), "b");
+        }
+    }
+
+    #[test]
+    fn extras_are_those_that_are_there() {
+        let packages = [package("a", "1", &["b; extra == 'x-y'"], &["x-y"]), package("b", "1", &[], &[])];
+        assert_eq!(of(&["a[x-y]"], &packages, &[]).unwrap(), "b a");
+        assert_eq!(of(&["a[z]"], &packages, &[]).unwrap_err(), "a has no extra `z`");
+        assert!(of(&["a[X-y]"], &packages, &[]).unwrap_err().contains("can't be read with certainty"));
+        let odd = of(&["c[x-y]"], &[], &[there("c", "1", &["x_y"])]).unwrap_err();
+        assert_eq!(odd, "c has an extra `x_y`, which isn't in normal form");
+        assert_eq!(of(&["c"], &[], &[there("c", "1", &["x_y"])]).unwrap(), "");
+    }
+
+    #[test]
+    fn versions_that_readers_judge_differently() {
+        let one =
+            |requirement: &str, version: &str| of(&[requirement], &[package("a", version, &[], &[])], &[]);
+        assert_eq!(one("a==1.*", "1.0").unwrap(), "a");
+        assert!(one("a==1.0.*", "1").unwrap_err().contains("depends on the release of pip"));
+        assert!(one("a>=1.0rc1", "1.0").unwrap_err().contains("depends on the release of pip"));
+        assert!(one("a", "1!1").unwrap_err().contains("has an epoch"));
     }
 }

@@ -45,7 +45,9 @@ pub(super) fn read(
         let names = fs.names(Path::new(directory)).into_iter();
         names.map(|name| name.to_string_lossy().into_owned()).collect::<Vec<_>>()
     };
+    // `importlib.metadata` takes them in any case.
     let describes = |name: &str| {
+        let name = name.to_ascii_lowercase();
         [".dist-info", ".egg-info", ".egg", ".egg-link"].iter().any(|ending| name.ends_with(ending))
     };
     for directory in elsewhere {
@@ -83,16 +85,42 @@ fn describe(fs: &RootFs<'_>, info: &str, stem: &str) -> Result<Installed, String
     if !same {
         return Err(unclear());
     }
-    let head = text.lines().take_while(|line| !line.is_empty());
-    let extras = head.filter_map(|line| line.split_once(':'));
-    let extras = extras.filter(|(key, _)| key.eq_ignore_ascii_case("Provides-Extra"));
     Ok(Installed {
         name: needs.name,
         version,
         version_text: needs.version,
         requires: needs.requires,
-        extras: extras.map(|(_, extra)| extra.trim().to_owned()).collect(),
+        extras: needs.extras,
         info: info.to_owned(),
         has_record: fs.open(&Path::new(info).join("RECORD")).is_ok(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn descriptions_in_any_case_are_seen() {
+        let root = tempfile::tempdir().unwrap();
+        let python = Release::new("3.11.2");
+        let inside = |path: &str| root.path().join(path.trim_start_matches('/'));
+        let site = inside(&python.site());
+        let plain = site.join("A_b-1.0.dist-info");
+        std::fs::create_dir_all(&plain).unwrap();
+        std::fs::write(plain.join("METADATA"), "Name: a-b\nVersion: 1.0\nProvides-Extra: x\n").unwrap();
+        let found = read(&RootFs::new(root.path()), &python, true).unwrap();
+        assert_eq!(found["a-b"].extras, ["x"]);
+        for odd in ["c-1.DIST-INFO", "c-1.Dist-Info", "c.EGG-info"] {
+            std::fs::create_dir(site.join(odd)).unwrap();
+            let refused = read(&RootFs::new(root.path()), &python, true).unwrap_err();
+            assert!(refused.contains(odd), "{refused}");
+            std::fs::remove_dir(site.join(odd)).unwrap();
+        }
+        let beside = inside("/usr/local/bin/d.Egg-Info");
+        std::fs::create_dir_all(&beside).unwrap();
+        assert!(read(&RootFs::new(root.path()), &python, true).is_err());
+        assert!(read(&RootFs::new(root.path()), &python, false).is_ok());
+    }
 }

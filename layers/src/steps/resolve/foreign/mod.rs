@@ -8,18 +8,26 @@
 //! ```text
 //! python     the interpreter, its places, and the libc below it
 //! settings   the environment, the configuration and the options that pip would go by
+//! own_files  whether pip is as it was installed
+//! values     the values of settings that pip takes
 //! installed  the distributions that are there
 //! target     which wheels and which markers fit the platform
+//! markers    the markers that every reader understands alike
+//! specifiers the specifiers, likewise
 //! closure    what follows from the request: pip's resolution, with nothing to choose
 //! order      the order in which pip would install it
 //! ```
 
 mod closure;
 mod installed;
+mod markers;
 mod order;
+mod own_files;
 mod python;
 mod settings;
+mod specifiers;
 mod target;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -98,8 +106,9 @@ fn read(
     if options_in_files {
         return Err("its requirements files have options".to_owned());
     }
-    state.check(&command, launcher.script.is_some(), index)?;
+    state.check(&command, launcher.script.as_deref(), index)?;
     let pip = state.pip()?;
+    own_files::check(&fs, &python.release, &pip)?;
     let requests = Requests { asked: asked?, requirements };
     let followed =
         follow(lock, &requests, root, &python.release, &foreign.architecture, launcher.script.is_some())?;
@@ -178,7 +187,7 @@ fn follow(
     }
     let target = Target::new(release, machine, glibc)?;
     let closure = closure(&requests.requirements, &packages, &installed, &target)?;
-    let order = closure.order();
+    let order = closure.order()?;
     Ok(Followed {
         install: order.into_iter().map(|name| distribution(&closure, name)).collect::<Result<_, _>>()?,
         remove: removals(&closure)?,
@@ -250,7 +259,7 @@ fn distribution(closure: &Closure<'_>, name: &str) -> Result<Distribution, Strin
 /// What pip would uninstall first.
 fn removals(closure: &Closure<'_>) -> Result<Vec<Removal>, String> {
     let mut removals = Vec::new();
-    for name in closure.order() {
+    for name in closure.order()? {
         let Some(Chosen::Wheel { replaces: Some(there), .. }) = closure.chosen.get(name) else { continue };
         if name == "pip" {
             return Err("pip would replace itself".to_owned());

@@ -32,7 +32,10 @@ impl Graph {
 
 /// Orders `new` as pip's `get_topological_weights` does: leaves are taken off first, and what is left, circles and what
 /// needs them, goes by the longest way from the root. Within a circle pip's own order is by chance.
-pub(super) fn order<'n>(graph: &Graph, new: &BTreeSet<&'n str>) -> Vec<&'n str> {
+///
+/// # Errors
+/// If there are too many ways.
+pub(super) fn order<'n>(graph: &Graph, new: &BTreeSet<&'n str>) -> Result<Vec<&'n str>, String> {
     let mut weights: BTreeMap<&str, usize> = BTreeMap::new();
     let mut left = graph.clone();
     loop {
@@ -52,38 +55,55 @@ pub(super) fn order<'n>(graph: &Graph, new: &BTreeSet<&'n str>) -> Vec<&'n str> 
         }
         left.roots.retain(|node| !leaves.contains(node));
     }
-    for root in &left.roots {
-        visit(&left, root, &mut vec![""], new, &mut weights);
+    let mut walk = Walk { graph: &left, new, path: vec![""], weights, visits: 0 };
+    let all = left.roots.iter().all(|root| walk.visit(root));
+    if !all {
+        return Err("its dependencies go round in too many ways for their order to be found".to_owned());
     }
+    let weights = walk.weights;
     let mut order: Vec<&str> = new.iter().copied().collect();
     order.sort_by_key(|name| std::cmp::Reverse((weights.get(name).copied().unwrap_or(0), *name)));
-    order
+    Ok(order)
 }
 
-/// Notes the longest way to each node. `path` is the way here.
-fn visit<'g, 'n>(
+/// Visits of nodes at most. pip has no limit: there are as many ways as permutations where all need each other.
+const VISITS: usize = 100_000;
+
+/// A walk along every way that doesn't go round.
+struct Walk<'g, 'w, 'n> {
     graph: &'g Graph,
-    node: &'g str,
-    path: &mut Vec<&'g str>,
-    new: &BTreeSet<&'n str>,
-    weights: &mut BTreeMap<&'n str, usize>,
-) {
-    if path.contains(&node) {
-        return;
-    }
-    path.push(node);
-    for next in graph.needs.get(node).into_iter().flatten() {
-        visit(graph, next, path, new, weights);
-    }
-    path.pop();
-    if let Some(name) = new.get(node) {
-        let known = weights.entry(name).or_insert(0);
-        *known = (*known).max(path.len());
+    new: &'w BTreeSet<&'n str>,
+    /// The way here.
+    path: Vec<&'g str>,
+    weights: BTreeMap<&'n str, usize>,
+    visits: usize,
+}
+
+impl<'g> Walk<'g, '_, '_> {
+    /// Notes the longest way to each node; false if there are too many.
+    fn visit(&mut self, node: &'g str) -> bool {
+        self.visits += 1;
+        if self.visits > VISITS {
+            return false;
+        }
+        if self.path.contains(&node) {
+            return true;
+        }
+        self.path.push(node);
+        let graph = self.graph;
+        let all = graph.needs.get(node).into_iter().flatten().all(|next| self.visit(next));
+        self.path.pop();
+        if let Some(name) = self.new.get(node) {
+            let known = self.weights.entry(name).or_insert(0);
+            *known = (*known).max(self.path.len());
+        }
+        all
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -98,8 +118,25 @@ mod tests {
             graph.connect(Some(by), node);
         }
         let all: BTreeSet<&str> = ["app", "lib", "base", "x", "p", "q"].into();
-        assert_eq!(order(&graph, &all), ["x", "base", "q", "p", "lib", "app"]);
+        assert_eq!(order(&graph, &all).unwrap(), ["x", "base", "q", "p", "lib", "app"]);
         let few: BTreeSet<&str> = ["app", "base"].into();
-        assert_eq!(order(&graph, &few), ["base", "app"]);
+        assert_eq!(order(&graph, &few).unwrap(), ["base", "app"]);
+    }
+
+    #[test]
+    fn too_many_ways_are_not_walked() {
+        let names: Vec<String> = (0..12).map(|number| format!("n{number}")).collect();
+        let circle = |count: usize| {
+            let mut graph = Graph::default();
+            for one in &names[..count] {
+                graph.connect(None, one);
+                for other in names[..count].iter().filter(|other| *other != one) {
+                    graph.connect(Some(one), other);
+                }
+            }
+            order(&graph, &names.iter().map(String::as_str).collect()).map(|order| order.len())
+        };
+        assert_eq!(circle(4), Ok(12));
+        assert!(circle(12).unwrap_err().contains("too many ways"));
     }
 }

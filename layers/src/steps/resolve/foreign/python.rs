@@ -80,6 +80,14 @@ impl Python {
         Ok(Self { release: Release { version, minor }, abi, physical, magic })
     }
 
+    /// One of a release, wherever it is.
+    #[cfg(test)]
+    pub(super) fn of_release(version: &str) -> Self {
+        let release = Release::new(version);
+        let physical = format!("{PREFIX}/bin/python{}", release.minor);
+        Self { release, abi: String::new(), physical, magic: String::new() }
+    }
+
     /// As it would describe itself, called `executable`.
     pub(super) fn interpreter(&self, executable: &str) -> Interpreter {
         Interpreter {
@@ -109,6 +117,11 @@ fn check_machine(fs: &RootFs<'_>, path: &Path, machine: &str) -> Result<(), Stri
     Ok(())
 }
 
+fn exists(fs: &RootFs<'_>, path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    path.parent().is_some_and(|parent| fs.names(parent).iter().any(|known| known == name))
+}
+
 /// Nothing leads elsewhere, and nothing runs when it starts.
 fn check_places(fs: &RootFs<'_>, bin: &str, minor: &str) -> Result<(), String> {
     let stdlib = format!("{PREFIX}/lib/python{minor}");
@@ -128,8 +141,11 @@ fn check_places(fs: &RootFs<'_>, bin: &str, minor: &str) -> Result<(), String> {
         format!("{bin}/Modules"),
         format!("{stdlib}/EXTERNALLY-MANAGED"),
         zip,
+        // A library for every program that starts.
+        "/etc/ld.so.preload".to_owned(),
     ] {
-        if fs.physical(Path::new(&file)).is_some() {
+        // A dangling link counts: what it leads to may be mounted.
+        if exists(fs, Path::new(&file)) {
             return Err(format!("there is {file}"));
         }
     }
@@ -137,10 +153,13 @@ fn check_places(fs: &RootFs<'_>, bin: &str, minor: &str) -> Result<(), String> {
         let names = fs.names(Path::new(directory)).into_iter();
         names.map(|name| name.to_string_lossy().into_owned()).collect::<Vec<_>>()
     };
-    if let Some(name) = names(bin).into_iter().find(|name| name.ends_with("._pth")) {
-        return Err(format!("there is {bin}/{name}"));
+    // Of the program, and of its library.
+    for directory in [bin, &format!("{PREFIX}/lib")] {
+        if let Some(name) = names(directory).into_iter().find(|name| name.ends_with("._pth")) {
+            return Err(format!("there is {directory}/{name}"));
+        }
     }
-    for directory in [&stdlib, &site] {
+    for directory in [&stdlib, &format!("{stdlib}/lib-dynload"), &site] {
         for name in names(directory) {
             let module = name.split('.').next().unwrap_or_default();
             if ["sitecustomize", "usercustomize", "_manylinux"].contains(&module) {
@@ -165,7 +184,8 @@ fn check_places(fs: &RootFs<'_>, bin: &str, minor: &str) -> Result<(), String> {
 
 /// The one that setuptools brings. What it does is nothing to pip, which takes no `distutils` from Python 3.10 on.
 fn is_distutils_precedence(fs: &RootFs<'_>, path: &str) -> bool {
-    let text = fs.read(Path::new(path), 1 << 12).unwrap_or_default();
+    // What is longer isn't it, whatever it begins with.
+    let text = fs.read(Path::new(path), (4 << 10) + 1).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let of = |default: &str| {
         format!(
@@ -174,7 +194,8 @@ fn is_distutils_precedence(fs: &RootFs<'_>, path: &str) -> bool {
         )
     };
     path.ends_with("/distutils-precedence.pth")
-        && [of("local"), of("stdlib")].contains(&text.trim().to_owned())
+        && text.len() <= 4 << 10
+        && [of("local"), of("stdlib")].contains(&text.trim_end_matches('\n').to_owned())
 }
 
 /// `X.Y.Z` by the header that every build installs.
@@ -253,4 +274,56 @@ pub(super) fn glibc(fs: &RootFs<'_>, machine: &str) -> Result<(u32, u32), String
         }
     }
     Err("its glibc doesn't say its version".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn nothing_runs_first() {
+        let check = |files: &[(&str, &str)]| {
+            let root = tempfile::tempdir().unwrap();
+            let inside = |path: &str| root.path().join(path.trim_start_matches('/'));
+            let stdlib = "/usr/local/lib/python3.11";
+            let own = [
+                ("/usr/local/bin/python3.11".to_owned(), ""),
+                (format!("{stdlib}/sysconfig.py"), ""),
+                (format!("{stdlib}/site-packages/x.py"), ""),
+                (format!("{stdlib}/lib-dynload/x.so"), ""),
+            ];
+            let files = files.iter().map(|(path, text)| ((*path).to_owned(), *text));
+            for (path, text) in own.into_iter().chain(files) {
+                std::fs::create_dir_all(inside(&path).parent().unwrap()).unwrap();
+                std::fs::write(inside(&path), text).unwrap();
+            }
+            check_places(&RootFs::new(root.path()), "/usr/local/bin", "3.11")
+        };
+        assert_eq!(check(&[]), Ok(()));
+        for file in [
+            "/etc/ld.so.preload",
+            "/usr/local/lib/libpython3.11.so.1._pth",
+            "/usr/local/lib/libpython3.11.so.1.0._pth",
+            "/usr/local/bin/python._pth",
+            "/usr/local/lib/python3.11/lib-dynload/sitecustomize.so",
+            "/usr/local/lib/python3.11/lib-dynload/usercustomize.cpython-311-x86_64-linux-gnu.so",
+            "/usr/local/lib/python3.11/lib-dynload/_manylinux.py",
+            "/usr/local/lib/python3.11/site-packages/sitecustomize.py",
+        ] {
+            assert!(check(&[(file, "")]).unwrap_err().contains(file), "{file}");
+        }
+        let pth = "/usr/local/lib/python3.11/site-packages/distutils-precedence.pth";
+        let text = "import os; var = 'SETUPTOOLS_USE_DISTUTILS'; enabled = os.environ.get(var, 'local') == 'local'; \
+                    enabled and __import__('_distutils_hack');";
+        assert_eq!(check(&[(pth, text)]), Ok(()));
+        assert_eq!(check(&[(pth, &format!("{text}\n"))]), Ok(()));
+        for odd in [
+            format!("{text}{}import x", "\n".repeat(4 << 10)),
+            format!("{text}\u{a0}"),
+            text.replace("var,", "vax,"),
+        ] {
+            assert!(check(&[(pth, &odd)]).is_err(), "{odd:?}");
+        }
+    }
 }

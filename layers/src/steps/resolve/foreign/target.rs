@@ -5,7 +5,9 @@ use std::str::FromStr as _;
 use pep440_rs::{Version, VersionSpecifiers};
 use pep508_rs::{ExtraName, MarkerEnvironment, MarkerEnvironmentBuilder, Requirement, VerbatimUrl};
 
+use super::markers::{is_normal_extra, is_plain};
 use super::python::Release;
+use super::specifiers::allows;
 
 /// An interpreter on Linux with glibc.
 pub(super) struct Target {
@@ -46,7 +48,7 @@ impl Target {
     pub(super) fn allowed_by(&self, requires_python: &str) -> Result<bool, String> {
         let specifiers = VersionSpecifiers::from_str(requires_python)
             .map_err(|_| format!("Requires-Python {requires_python:?} can't be read"))?;
-        Ok(specifiers.contains(&self.version))
+        allows(&specifiers, &self.version)
     }
 
     /// Whether a requirement applies for one of these extras, or for none if there are none.
@@ -113,16 +115,14 @@ pub(super) fn requirement(text: &str) -> Result<Requirement<VerbatimUrl>, String
     let mut doubts = 0;
     let mut reporter = |_, _: String| doubts += 1;
     let found = Requirement::parse_reporter(text, "/", &mut reporter);
-    let marker = text.split_once(';').map(|(_, marker)| marker).unwrap_or_default();
-    let has =
-        |what: &str| marker.split(|c: char| c != '_' && !c.is_ascii_alphanumeric()).any(|word| word == what);
-    // What the kernel is isn't known, and of a list of versions readers make different things.
-    let versions = ["python_version", "python_full_version", "implementation_version"];
-    let unclear = has("platform_release")
-        || has("platform_version")
-        || has("in") && versions.iter().any(|what| has(what));
+    let (before, marker) = text.split_once(';').unwrap_or((text, ""));
+    // Which extra an unusual spelling means depends on the release of pip.
+    let named =
+        before.split_once('[').map(|(_, rest)| rest.split_once(']').map_or(rest, |(extras, _)| extras));
+    let mut extras = named.into_iter().flat_map(|extras| extras.split(',')).map(str::trim);
+    let plain = extras.all(is_normal_extra) && is_plain(marker);
     match found {
-        Ok(found) if doubts == 0 && !unclear => Ok(found),
+        Ok(found) if doubts == 0 && plain => Ok(found),
         _ => Err(format!("the requirement `{}` can't be read with certainty", shown())),
     }
 }
@@ -179,10 +179,24 @@ mod tests {
         assert!(applies("a; platform_machine == 'aarch64' and python_version < '3.12'", &[]));
         assert!(applies("a; platform_machine in 'x86_64 aarch64'", &[]));
         assert!(!applies("a; extra == 'x'", &[]));
-        assert!(applies("a; extra == 'X_y'", &["x-y"]));
+        assert!(applies("a[u-v, w]; extra == 'x-y'", &["x-y"]));
         assert!(!applies("a; extra == 'x' and sys_platform == 'win32'", &["x"]));
-        for doubtful in ["a; python_version > 'x'", "a>=1.0b.x", "a; 'a' == 'b'"] {
+        for doubtful in [
+            "a; python_version > 'x'",
+            "a>=1.0b.x",
+            "a; 'a' == 'b'",
+            "a[U]",
+            "a[u_v]>1",
+            "a[u,]",
+            "a; extra == 'X_y'",
+            "a; python_version ~= '3.8'",
+        ] {
             assert!(requirement(doubtful).is_err(), "{doubtful}");
+        }
+        assert_eq!(target.allowed_by(">=3.8,!=3.9.*"), Ok(true));
+        assert_eq!(target.allowed_by(">=3.12"), Ok(false));
+        for doubtful in ["!=3.11.2.0.*", ">=3.11.0rc1", "===3.11.2", ">=3.8.*"] {
+            assert!(target.allowed_by(doubtful).is_err(), "{doubtful}");
         }
     }
 }
