@@ -33,15 +33,7 @@ impl Canonical {
         let to = &mut self.text;
         to.clear();
         put(to, &entry.path);
-        to.push(match entry.kind {
-            Kind::File => 0,
-            Kind::Directory => 1,
-            Kind::Symlink => 2,
-            Kind::Hardlink => 3,
-            Kind::Special => 4,
-            Kind::Whiteout => 5,
-            Kind::Opaque => 6,
-        });
+        to.push(entry.kind.number());
         if !matches!(entry.kind, Kind::Whiteout | Kind::Opaque) {
             match &entry.data {
                 Data::None => put(to, &[]),

@@ -140,6 +140,21 @@ pub enum Kind {
     Opaque,
 }
 
+impl Kind {
+    /// A number for it, below 8. It is part of what is stored, and of canonical digests: it never changes.
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::File => 0,
+            Self::Directory => 1,
+            Self::Symlink => 2,
+            Self::Hardlink => 3,
+            Self::Special => 4,
+            Self::Whiteout => 5,
+            Self::Opaque => 6,
+        }
+    }
+}
+
 /// What belongs to an entry beside its metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Data {

@@ -20,15 +20,7 @@ pub(super) struct Before {
 
 /// Appends an entry.
 pub(super) fn put(entry: &Entry, before: &mut Before, to: &mut Vec<u8>) {
-    let kind = match entry.kind {
-        Kind::File => 0,
-        Kind::Directory => 1,
-        Kind::Symlink => 2,
-        Kind::Hardlink => 3,
-        Kind::Special => 4,
-        Kind::Whiteout => 5,
-        Kind::Opaque => 6,
-    };
+    let kind = entry.kind.number();
     let data = match &entry.data {
         Data::None => 0,
         Data::Content(_) => 1,

@@ -109,7 +109,8 @@ impl engine::Progress for Progress {
         self.total.store(bytes, Ordering::Relaxed);
         if let Some(bar) = &self.bar {
             bar.set_length(bytes);
-            let template = "{wide_bar} {decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {eta}  {msg}";
+            let template =
+                "{wide_bar} {decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {eta}  {msg}";
             // The template is a constant; if it were wrong, the spinner would do.
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
