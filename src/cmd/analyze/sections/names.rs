@@ -1,6 +1,6 @@
 //! Names of images as they are shown: without what all of them have in common, and with what tells them apart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use plinth_analyze::image::{Found, Image};
 
@@ -10,18 +10,22 @@ pub(super) struct Names<'a> {
     pub(super) common: String,
     /// The places of the images in the list: those of one row have the same manifest.
     pub(super) rows: Vec<Vec<usize>>,
+    /// How many images have a name: one for each platform.
+    named: HashMap<&'a str, usize>,
     found: &'a Found,
 }
 
 impl<'a> Names<'a> {
     pub(super) fn of(found: &'a Found) -> Self {
         let mut rows: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        let mut named: HashMap<&str, usize> = HashMap::new();
         for (at, image) in found.images.iter().enumerate() {
             rows.entry((&image.place, image.manifest.digest, image.config.digest)).or_default().push(at);
+            *named.entry(&image.name).or_default() += 1;
         }
         let mut rows: Vec<_> = rows.into_values().collect();
         rows.sort();
-        Self { common: common(&found.images), rows, found }
+        Self { common: common(&found.images), rows, named, found }
     }
 
     /// The name of a row: its first name, how many more it has, and the platform if the name has several.
@@ -35,10 +39,13 @@ impl<'a> Names<'a> {
     }
 
     /// The name of an image without what all have in common, and with the platform if the name has several.
-    pub(super) fn short(&self, image: &Image) -> String {
+    fn short(&self, image: &Image) -> String {
         let name = image.name.strip_prefix(&self.common).unwrap_or(&image.name);
-        let platforms = self.found.images.iter().filter(|other| other.name == image.name).count();
-        if platforms > 1 { format!("{name} {}", image.platform) } else { name.to_owned() }
+        if self.named.get(image.name.as_str()).is_some_and(|platforms| *platforms > 1) {
+            format!("{name} {}", image.platform)
+        } else {
+            name.to_owned()
+        }
     }
 }
 
