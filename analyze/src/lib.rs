@@ -11,6 +11,7 @@
 //! layer       one layer, from the compressed stream to its content
 //! store       the contents of layers, kept by digest
 //! engine      several layers at once, from their sources into the store
+//! by_chance   what a run of pip leaves behind
 //! levels      what is stored twice: blobs, layers, packages, files; and what is waste inside one image
 //! rules       what may be wasted
 //! tables      the same for DuckDB and its like
@@ -20,6 +21,7 @@
 //! other.
 #![forbid(unsafe_code)]
 
+pub mod by_chance;
 pub mod cache;
 pub mod digest;
 pub mod engine;

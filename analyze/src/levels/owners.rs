@@ -89,16 +89,6 @@ pub(super) fn is_byte_code(path: &[u8]) -> bool {
     path.ends_with(b".pyc")
 }
 
-/// The source of byte code: `a/__pycache__/b.cpython-311.pyc` is made of `a/b.py`.
-pub(super) fn source_of(path: &[u8]) -> Option<Vec<u8>> {
-    let stem = path.strip_suffix(b".pyc")?;
-    let (directory, name) = stem.split_at(stem.iter().rposition(|byte| *byte == b'/')? + 1);
-    let directory = directory.strip_suffix(b"__pycache__/")?;
-    // `b.cpython-311.opt-1`: the tag of the interpreter comes after the name, which has no dot.
-    let name = &name[..name.iter().position(|byte| *byte == b'.')?];
-    Some([directory, name, b".py"].concat())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,13 +148,5 @@ mod tests {
         ] {
             assert_eq!(is_record(&package, path.as_bytes()), record, "{path}");
         }
-    }
-
-    #[test]
-    fn byte_code_and_its_source() {
-        let of = |path: &str| source_of(path.as_bytes()).map(|s| String::from_utf8_lossy(&s).into_owned());
-        assert_eq!(of("a/__pycache__/b.cpython-311.opt-1.pyc").as_deref(), Some("a/b.py"));
-        assert_eq!(of("__pycache__/b.cpython-311.pyc").as_deref(), Some("b.py"));
-        assert_eq!(of("a/b.pyc"), None);
     }
 }

@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use sha2::Digest as _;
 
-use super::owners::{Owners, is_byte_code, is_record, site, source_of};
+use super::owners::{Owners, is_byte_code, is_record, site};
 use super::table::Table;
 use super::{Contents, Failed};
+use crate::by_chance::{in_pip_cache, source_of};
 use crate::digest::Digest;
 use crate::image::Image;
 use crate::layer::{Data, Ecosystem, Entry, Kind, Package, path_key};
@@ -178,9 +179,4 @@ fn in_site(path: &[u8]) -> bool {
     [b"/site-packages/".as_slice(), b"/dist-packages/"]
         .iter()
         .any(|site| path.windows(site.len()).any(|window| window == *site))
-}
-
-fn in_pip_cache(path: &[u8]) -> bool {
-    const CACHE: &[u8] = b".cache/pip/";
-    path.windows(CACHE.len()).any(|window| window == CACHE)
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_norway::Value;
 
-use super::{Named, Rule};
+use super::{Named, OfImage, Rule};
 
 /// The rules that a `.dive-ci` sets. What it doesn't name has dive's own limit; `disabled` switches a rule off.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,16 +69,16 @@ impl DiveRules {
         };
         let mut named = Vec::new();
         if let Some(limit) = share(EFFICIENCY, "0.9")? {
-            named.push(Named { name: EFFICIENCY, rule: Rule::Efficiency(limit) });
+            named.push(Named { name: EFFICIENCY, rule: Rule::Image(OfImage::Efficiency(limit)) });
         }
         let text = value(BYTES, "disabled");
         if text != "disabled" {
             let wanted = "write a number of bytes like 20MB";
             let limit = bytes(&text).ok_or(DiveError::Limit { rule: BYTES, value: text, wanted })?;
-            named.push(Named { name: BYTES, rule: Rule::DiveWastedBytes(limit) });
+            named.push(Named { name: BYTES, rule: Rule::Image(OfImage::DiveWastedBytes(limit)) });
         }
         if let Some(limit) = share(PART, "0.1")? {
-            named.push(Named { name: PART, rule: Rule::DiveWastedPart(limit) });
+            named.push(Named { name: PART, rule: Rule::Image(OfImage::DiveWastedPart(limit)) });
         }
         Ok(Self(named))
     }
@@ -89,21 +89,28 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn read(text: &str) -> Result<Vec<Rule>, String> {
+    fn read(text: &str) -> Result<Vec<OfImage>, String> {
         let bytes =
             |text: &str| text.strip_suffix("MB").and_then(|n| n.parse().ok()).map(|n: u64| n * 1_000_000);
         let rules = DiveRules::parse(text, bytes).map_err(|error| error.to_string())?;
-        Ok(rules.0.into_iter().map(|named| named.rule).collect())
+        let of_image = |named: Named| match named.rule {
+            Rule::Image(rule) => rule,
+            Rule::All(rule) => panic!("{rule:?} is none of dive's"),
+        };
+        Ok(rules.0.into_iter().map(of_image).collect())
     }
 
     #[test]
     fn as_dive_reads_it() {
-        let defaults = vec![Rule::Efficiency(0.9), Rule::DiveWastedPart(0.1)];
+        let defaults = vec![OfImage::Efficiency(0.9), OfImage::DiveWastedPart(0.1)];
         assert_eq!(read(""), Ok(defaults.clone()));
         assert_eq!(read("rules:\n"), Ok(defaults));
         let all = "rules:\n  lowestEfficiency: 0.95\n  highestWastedBytes: 20MB\n  highestUserWastedPercent: 0.20\n";
-        let rules =
-            vec![Rule::Efficiency(0.95), Rule::DiveWastedBytes(20_000_000), Rule::DiveWastedPart(0.2)];
+        let rules = vec![
+            OfImage::Efficiency(0.95),
+            OfImage::DiveWastedBytes(20_000_000),
+            OfImage::DiveWastedPart(0.2),
+        ];
         assert_eq!(read(all), Ok(rules.clone()));
         assert_eq!(read(&all.replace("lowestEfficiency", "LOWESTefficiency")), Ok(rules));
         let off = "rules:\n  lowestEfficiency: disabled\n  highestUserWastedPercent: \"disabled\"\n";

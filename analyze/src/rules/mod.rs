@@ -10,28 +10,42 @@ pub use self::dive::{DiveError, DiveRules};
 
 use crate::digest::Digest;
 use crate::image::{Found, Image};
-use crate::levels::{Analysis, Waste};
+use crate::levels::{Analysis, Total, Waste};
 
-/// A limit, and what it is held against. Of shares: 0 to 1.
+/// A limit, and what it is held against.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rule {
+    /// Everything that was read.
+    All(OfAll),
+    /// Each image.
+    Image(OfImage),
+}
+
+/// A limit for all that is stored. Of shares: 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum OfAll {
     /// Of the stored bytes: the share that storing each file's content once would save.
     RepeatedPart(f64),
     /// The bytes that storing each file's content once would save.
     RepeatedBytes(u64),
-    /// Of each image: stored bytes that its own upper layers hide.
+}
+
+/// A limit for each image by itself. Of shares: 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum OfImage {
+    /// Stored bytes that its own upper layers hide.
     HiddenBytes(u64),
-    /// Of each image: the share of its stored bytes that is hidden.
+    /// The share of its stored bytes that is hidden.
     HiddenPart(f64),
-    /// Of each image: stored bytes that package managers left behind.
+    /// Stored bytes that package managers left behind.
     LeftoverBytes(u64),
-    /// Of each image: stored bytes of its layers.
-    ImageBytes(u64),
-    /// Of each image: the least efficiency, as dive reckons it.
+    /// Stored bytes of its layers.
+    Bytes(u64),
+    /// The least efficiency, as dive reckons it.
     Efficiency(f64),
-    /// Of each image: wasted bytes, as dive reckons them.
+    /// Wasted bytes, as dive reckons them.
     DiveWastedBytes(u64),
-    /// Of each image: wasted bytes by the bytes of all layers but the first, as dive reckons them.
+    /// Wasted bytes by the bytes of all layers but the first, as dive reckons them.
     DiveWastedPart(f64),
 }
 
@@ -73,20 +87,21 @@ pub enum Unit {
     Share,
 }
 
-impl Rule {
-    /// What its limit is.
-    #[must_use]
-    pub fn unit(&self) -> Unit {
-        match self {
-            Self::RepeatedPart(_) | Self::HiddenPart(_) | Self::Efficiency(_) | Self::DiveWastedPart(_) => {
-                Unit::Share
-            }
-            Self::RepeatedBytes(_)
-            | Self::HiddenBytes(_)
-            | Self::LeftoverBytes(_)
-            | Self::ImageBytes(_)
-            | Self::DiveWastedBytes(_) => Unit::Bytes,
-        }
+/// A figure beside its limit.
+struct Held {
+    unit: Unit,
+    found: f64,
+    limit: f64,
+    kept: bool,
+}
+
+impl Held {
+    fn bytes(found: u64, limit: u64) -> Self {
+        Self { unit: Unit::Bytes, found: found as f64, limit: limit as f64, kept: found <= limit }
+    }
+
+    fn share(found: f64, limit: f64) -> Self {
+        Self { unit: Unit::Share, found, limit, kept: found <= limit }
     }
 }
 
@@ -99,55 +114,57 @@ pub fn judge(rules: &[Named], found: &Found, analysis: &Analysis) -> Vec<Verdict
         analysis.table.iter().filter_map(|row| Some((row.blob.digest, row.shape.as_ref()?.file_bytes)));
     let sizes: HashMap<Digest, u64> = shapes.collect();
     for named in rules {
-        let mut add = |image: Option<&Image>, value: f64, limit: f64, kept: bool| {
+        let mut add = |image: Option<&Image>, held: Held| {
             verdicts.push(Verdict {
                 rule: named.name.to_owned(),
                 image: image.map(|image| image.name.clone()),
                 platform: image.map(|image| image.platform.clone()).unwrap_or_default(),
-                unit: named.rule.unit(),
-                found: value,
-                limit,
-                kept,
+                unit: held.unit,
+                found: held.found,
+                limit: held.limit,
+                kept: held.kept,
             });
         };
-        let files = &analysis.files.total;
-        match named.rule {
-            Rule::RepeatedPart(limit) => {
-                let part = share(files.saving, files.stored);
-                add(None, part, limit, part <= limit);
+        let rule = match named.rule {
+            Rule::All(rule) => {
+                add(None, of_all(rule, &analysis.files.total));
+                continue;
             }
-            Rule::RepeatedBytes(limit) => add(None, files.saving as f64, limit as f64, files.saving <= limit),
-            _ => {
-                let mut seen = HashSet::new();
-                for (image, waste) in found.images.iter().zip(&analysis.waste) {
-                    let Some(waste) = waste else { continue };
-                    if !seen.insert((&image.place, image.manifest.digest, image.config.digest)) {
-                        continue;
-                    }
-                    let stored = image.layers.iter().map(|layer| layer.blob.size).sum();
-                    let above = image.layers.iter().skip(1).filter_map(|layer| sizes.get(&layer.blob.digest));
-                    let (value, limit, most) = of_image(named.rule, waste, stored, above.sum());
-                    let kept = if most { value <= limit } else { value >= limit };
-                    add(Some(image), value, limit, kept);
-                }
+            Rule::Image(rule) => rule,
+        };
+        let mut seen = HashSet::new();
+        for (image, waste) in found.images.iter().zip(&analysis.waste) {
+            let Some(waste) = waste else { continue };
+            if !seen.insert((&image.place, image.manifest.digest, image.config.digest)) {
+                continue;
             }
+            let stored = image.layers.iter().map(|layer| layer.blob.size).sum();
+            let above = image.layers.iter().skip(1).filter_map(|layer| sizes.get(&layer.blob.digest));
+            add(Some(image), of_image(rule, waste, stored, above.sum()));
         }
     }
     verdicts
 }
 
-/// What an image has, the limit, and whether that is the most that it may have.
-fn of_image(rule: Rule, waste: &Waste, stored: u64, user: u64) -> (f64, f64, bool) {
+fn of_all(rule: OfAll, files: &Total) -> Held {
     match rule {
-        Rule::HiddenBytes(limit) => (waste.hidden() as f64, limit as f64, true),
-        Rule::HiddenPart(limit) => (share(waste.hidden(), stored), limit, true),
-        Rule::LeftoverBytes(limit) => (waste.left_behind() as f64, limit as f64, true),
-        Rule::ImageBytes(limit) => (stored as f64, limit as f64, true),
-        Rule::Efficiency(limit) => (waste.efficiency, limit, false),
-        Rule::DiveWastedBytes(limit) => (waste.by_path as f64, limit as f64, true),
-        Rule::DiveWastedPart(limit) => (share(waste.by_path, user), limit, true),
-        Rule::RepeatedPart(limit) => (0.0, limit, true),
-        Rule::RepeatedBytes(limit) => (0.0, limit as f64, true),
+        OfAll::RepeatedPart(limit) => Held::share(share(files.saving, files.stored), limit),
+        OfAll::RepeatedBytes(limit) => Held::bytes(files.saving, limit),
+    }
+}
+
+/// `stored`: bytes of its layers. `user`: bytes of the files of all layers but the first.
+fn of_image(rule: OfImage, waste: &Waste, stored: u64, user: u64) -> Held {
+    match rule {
+        OfImage::HiddenBytes(limit) => Held::bytes(waste.hidden(), limit),
+        OfImage::HiddenPart(limit) => Held::share(share(waste.hidden(), stored), limit),
+        OfImage::LeftoverBytes(limit) => Held::bytes(waste.left_behind(), limit),
+        OfImage::Bytes(limit) => Held::bytes(stored, limit),
+        OfImage::Efficiency(limit) => {
+            Held { kept: waste.efficiency >= limit, ..Held::share(waste.efficiency, limit) }
+        }
+        OfImage::DiveWastedBytes(limit) => Held::bytes(waste.by_path, limit),
+        OfImage::DiveWastedPart(limit) => Held::share(share(waste.by_path, user), limit),
     }
 }
 

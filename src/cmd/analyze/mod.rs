@@ -1,32 +1,32 @@
 //! `plinth analyze SOURCE…`: who stores which bytes twice.
 //!
 //! ```text
+//! args       what it is asked
 //! rules      the limits of a policy and of a .dive-ci
 //! progress   how far it is
 //! sections   what is told to people
 //! document   the same as JSON
 //! ```
 
+mod args;
 mod document;
 mod progress;
 mod rules;
 mod sections;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::ValueEnum;
 use plinth_analyze::digest::Digest;
 use plinth_analyze::image::Found;
 use plinth_analyze::levels::{self, Kept};
 use plinth_analyze::problem::Problem;
-use plinth_analyze::source::{self, Mirror, Platform, Spec};
-use plinth_analyze::store::Store;
+use plinth_analyze::source::{self, Spec};
 use plinth_analyze::{engine, tables};
-use plinth_layers::lock::{self, Lock};
 
+pub(crate) use self::args::Args;
+use self::args::Format;
 use self::progress::Progress;
 use self::sections::{Told, drill};
 use crate::cli::{Outcome, json, print};
@@ -36,82 +36,6 @@ use crate::section::{self, Detail};
 use crate::table;
 use crate::ui::note;
 
-/// The arguments of `plinth analyze`.
-#[derive(clap::Args)]
-pub(crate) struct Args {
-    /// What to read: HOST/REPOSITORY[:TAG][@DIGEST] (globs; without a tag, all of them), HOST/** for a whole registry,
-    /// oci:PATH, docker-archive:FILE, or a path
-    #[arg(required = true, value_name = "SOURCE")]
-    sources: Vec<String>,
-    /// Only images for this platform
-    #[arg(long, value_name = "OS/ARCH")]
-    platform: Option<String>,
-    /// Show this image: its layers, packages and waste
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["layer", "package", "path"])]
-    image: Option<String>,
-    /// Show this layer: who has it, and its largest files
-    #[arg(long, value_name = "DIGEST", conflicts_with_all = ["package", "path"])]
-    layer: Option<String>,
-    /// Show this package: its versions, and who has them
-    #[arg(long, value_name = "NAME", conflicts_with = "path")]
-    package: Option<String>,
-    /// Show this file, by its path or the sha256 of its content: every layer that has it
-    #[arg(long = "file", value_name = "PATH|DIGEST")]
-    path: Option<String>,
-    /// Rows of each table
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    top: usize,
-    /// Show every row
-    #[arg(long)]
-    all: bool,
-    /// How to tell it
-    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
-    format: Format,
-    /// Print JSON (the same as --format json)
-    #[arg(long, conflicts_with_all = ["markdown", "format"])]
-    json: bool,
-    /// Print Markdown (the same as --format markdown)
-    #[arg(long, conflicts_with = "format")]
-    markdown: bool,
-    /// The directory that --format parquet writes its tables to
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    output: PathBuf,
-    /// The policy: the limits of its [analyze], and the plinth.lock beside it
-    #[arg(long, value_name = "FILE|DIR")]
-    policy: Option<PathBuf>,
-    /// The fleet's lock, for what a plan would store (default: the one beside the policy)
-    #[arg(long, value_name = "FILE")]
-    lock: Option<PathBuf>,
-    /// Rules as dive has them: exit code 1 if one isn't kept
-    #[arg(long, value_name = "FILE")]
-    dive_ci: Option<PathBuf>,
-    /// Where what is known of layers is kept, so that none is read twice
-    #[arg(long, env = "PLINTH_ANALYZE_STORE", value_name = "DIR")]
-    store: Option<PathBuf>,
-    /// Layers to read at once (default: as many as there are cores)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    jobs: Option<u16>,
-    /// Look for the images of a registry in another one first (more than once)
-    #[arg(long, value_name = "REGISTRY=HOST[/PATH]")]
-    mirror: Vec<String>,
-    /// Speak plain HTTP with registries that are not this machine
-    #[arg(long)]
-    plain_http: bool,
-}
-
-/// How it is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Tables for people
-    Text,
-    /// One document with a version of its schema
-    Json,
-    /// For a pull request
-    Markdown,
-    /// Tables for DuckDB, Spark or Trino
-    Parquet,
-}
-
 /// Runs the command. A rule that isn't kept is a finding; what couldn't be read makes it fail, after everything else has
 /// been told.
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
@@ -120,11 +44,11 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     });
     let specs = specs.collect::<Result<Vec<_>, _>>()?;
     let stop = stopped_by_interrupt()?;
-    let options = source::Options { stop: Arc::clone(&stop), ..options(args)? };
+    let options = source::Options { stop: Arc::clone(&stop), ..args.options()? };
     let policy = args.policy.as_deref().map(Policy::read).transpose()?;
     let rules = rules::rules(policy.as_ref(), args.dive_ci.as_deref())?;
-    let lock = lock_of(args)?;
-    let store = open_store(args)?;
+    let lock = args.lock()?;
+    let store = args.open_store()?;
 
     let progress = Progress::new();
     let (found, blobs) = source::find(&specs, &options, &progress);
@@ -241,49 +165,6 @@ fn distinct(found: &Found) -> Vec<(plinth_analyze::image::Blob, Option<plinth_an
         .filter(|layer| seen.insert((layer.blob.digest, layer.diff_id)))
         .map(|layer| (layer.blob.clone(), layer.diff_id))
         .collect()
-}
-
-fn options(args: &Args) -> Result<source::Options, Failure> {
-    let platform = args
-        .platform
-        .as_deref()
-        .map(|text| text.parse::<Platform>().map_err(|error| Failure::new(error.to_string())));
-    let mirrors = args.mirror.iter().map(|text| {
-        text.parse::<Mirror>().map_err(|error| Failure::new(error.to_string()).hint(error.hint().to_owned()))
-    });
-    Ok(source::Options {
-        platform: platform.transpose()?,
-        mirrors: mirrors.collect::<Result<_, _>>()?,
-        plain_http: args.plain_http,
-        ..source::Options::default()
-    })
-}
-
-fn lock_of(args: &Args) -> Result<Option<Lock>, Failure> {
-    let path = match (&args.lock, &args.policy) {
-        (Some(path), _) => path.clone(),
-        (None, Some(policy)) => {
-            let directory = if policy.is_dir() { policy.clone() } else { policy.with_file_name("") };
-            let path = directory.join(lock::FILE);
-            if !path.is_file() {
-                return Ok(None);
-            }
-            path
-        }
-        (None, None) => return Ok(None),
-    };
-    let doing = format!("read the lock `{}`", path.display());
-    let text = std::fs::read_to_string(&path).during(&doing)?;
-    Lock::parse(&text).map(Some).during(doing)
-}
-
-fn open_store(args: &Args) -> Result<Store, Failure> {
-    let place = args.store.clone().or_else(Store::default_place).ok_or_else(|| {
-        Failure::new("there is no place for what is known of layers")
-            .hint("name one with --store DIR, or set HOME")
-    })?;
-    Store::open(&place)
-        .map_err(|error| Failure::new(error.to_string()).hint("--store DIR names another place"))
 }
 
 /// A flag that the first interrupt sets. The second one ends the process at once; that loses nothing either, but takes no

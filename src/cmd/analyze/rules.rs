@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use plinth_analyze::rules::{DiveRules, Named, Rule};
+use plinth_analyze::rules::{DiveRules, Named, OfAll, OfImage, Rule};
 use plinth_frontend::policy::parse_bytes;
 
 use crate::failure::Failure;
@@ -21,14 +21,18 @@ pub(super) fn rules(policy: Option<&Policy>, dive: Option<&Path>) -> Result<Vec<
 
 fn of_policy(policy: &Policy) -> Vec<Named> {
     let limits = &policy.document().analyze;
-    let rules = [
-        ("max_repeated_part", limits.max_repeated_part.map(Rule::RepeatedPart)),
-        ("max_repeated_bytes", limits.max_repeated_bytes.map(Rule::RepeatedBytes)),
-        ("max_hidden_bytes", limits.max_hidden_bytes.map(Rule::HiddenBytes)),
-        ("max_hidden_part", limits.max_hidden_part.map(Rule::HiddenPart)),
-        ("max_leftover_bytes", limits.max_leftover_bytes.map(Rule::LeftoverBytes)),
-        ("max_image_bytes", limits.max_image_bytes.map(Rule::ImageBytes)),
-        ("min_efficiency", limits.min_efficiency.map(Rule::Efficiency)),
+    let all = [
+        ("max_repeated_part", limits.max_repeated_part.map(OfAll::RepeatedPart)),
+        ("max_repeated_bytes", limits.max_repeated_bytes.map(OfAll::RepeatedBytes)),
     ];
-    rules.into_iter().filter_map(|(name, rule)| Some(Named { name, rule: rule? })).collect()
+    let image = [
+        ("max_hidden_bytes", limits.max_hidden_bytes.map(OfImage::HiddenBytes)),
+        ("max_hidden_part", limits.max_hidden_part.map(OfImage::HiddenPart)),
+        ("max_leftover_bytes", limits.max_leftover_bytes.map(OfImage::LeftoverBytes)),
+        ("max_image_bytes", limits.max_image_bytes.map(OfImage::Bytes)),
+        ("min_efficiency", limits.min_efficiency.map(OfImage::Efficiency)),
+    ];
+    let all = all.into_iter().map(|(name, rule)| (name, rule.map(Rule::All)));
+    let image = image.into_iter().map(|(name, rule)| (name, rule.map(Rule::Image)));
+    all.chain(image).filter_map(|(name, rule)| Some(Named { name, rule: rule? })).collect()
 }

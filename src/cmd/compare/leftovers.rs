@@ -11,6 +11,7 @@ use std::io::{self, BufReader, Cursor, Read, Write};
 use flate2::Compression;
 use flate2::bufread::MultiGzDecoder;
 use flate2::write::GzEncoder;
+use plinth_analyze::by_chance::{in_pip_cache, is_cache_directory, parent, source_of};
 use tar::{Archive, Builder, EntryType};
 
 /// The level of zstd that builders use if none is asked for.
@@ -53,15 +54,15 @@ impl Leftovers {
             {
                 links.push((path.to_vec(), clean(&target).to_vec()));
             }
-            cache |= in_cache(path);
+            cache |= in_pip_cache(path);
             if path.ends_with(b".py") {
                 sources.insert(path.to_vec());
             }
-            if kind == EntryType::Directory && name(path) == b"__pycache__" {
+            if kind == EntryType::Directory && is_cache_directory(path) {
                 directories.insert(path.to_vec());
             } else if let Some(source) = source_of(path) {
                 byte_code.push((path.to_vec(), source));
-            } else if let Some(directory) = parent(path).filter(|above| name(above) == b"__pycache__") {
+            } else if let Some(directory) = parent(path).filter(|above| is_cache_directory(above)) {
                 occupied.insert(directory.to_vec());
             }
             Ok(())
@@ -95,7 +96,7 @@ impl Leftovers {
     }
 
     fn has(&self, path: &[u8]) -> bool {
-        self.byte_code.contains(path) || (in_cache(path) && !self.needed.contains(path))
+        self.byte_code.contains(path) || (in_pip_cache(path) && !self.needed.contains(path))
     }
 
     /// The second pass over the same layer: the compressed bytes of an archive of only these entries, compressed as
@@ -140,39 +141,6 @@ impl Leftovers {
         })?;
         builder.into_inner()
     }
-}
-
-/// The source that a `.pyc` in a `__pycache__` is made from (PEP 3147 and 488); none: the path is no such byte code.
-fn source_of(path: &[u8]) -> Option<Vec<u8>> {
-    let directory = parent(path).filter(|directory| name(directory) == b"__pycache__")?;
-    let stem = name(path).strip_suffix(b".pyc").filter(|stem| !stem.starts_with(b".wh."))?;
-    let (mut module, tag) = split_last(stem, b'.')?;
-    if tag.starts_with(b"opt-") {
-        module = split_last(module, b'.')?.0;
-    }
-    let mut source = parent(directory).map(|above| [above, b"/"].concat()).unwrap_or_default();
-    source.extend_from_slice(module);
-    source.extend_from_slice(b".py");
-    Some(source)
-}
-
-/// Whether a path is, or lies in, the download cache of pip in anybody's home directory. Deletions are not in it.
-fn in_cache(path: &[u8]) -> bool {
-    let parts: Vec<&[u8]> = path.split(|&byte| byte == b'/').collect();
-    parts.windows(2).any(|pair| pair == [&b".cache"[..], &b"pip"[..]]) && !name(path).starts_with(b".wh.")
-}
-
-fn split_last(text: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
-    let at = text.iter().rposition(|&b| b == byte)?;
-    Some((&text[..at], &text[at + 1..]))
-}
-
-fn parent(path: &[u8]) -> Option<&[u8]> {
-    split_last(path, b'/').map(|(parent, _)| parent)
-}
-
-fn name(path: &[u8]) -> &[u8] {
-    split_last(path, b'/').map_or(path, |(_, name)| name)
 }
 
 /// Without `./` or `/` at the beginning and `/` at the end, which writers of archives differ in.

@@ -2,12 +2,12 @@
 
 use plinth_plan::{Base, Comparison, Figures, Plan};
 
+use crate::amount::{count, megabytes};
 use crate::table::{plain, row, table, text};
 
 /// The services, the packages with several versions, and what somebody should look at.
 pub(super) fn summary(plan: &Plan) -> String {
-    let services =
-        |count: usize| if count == 1 { "1 service".to_owned() } else { format!("{count} services") };
+    let services = |number: usize| count(number, "service");
     let planned: usize = plan.planned.iter().map(|planned| planned.set.services.len()).sum();
     let apart: usize = plan
         .planned
@@ -103,10 +103,6 @@ pub(super) fn of_layers(python: &str, comparison: &Comparison) -> String {
         ));
     }
     out
-}
-
-fn megabytes(bytes: u64) -> String {
-    format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
 /// The recipe of a base image in a line.
