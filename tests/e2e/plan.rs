@@ -290,3 +290,63 @@ fn a_covered_install_asks_no_index() {
     assert!(!questions(&index).is_empty());
     same(&again, &image);
 }
+
+#[test]
+fn uv_asks_no_index_either() {
+    let env = e2e!();
+    if env.frontend.is_none() {
+        return;
+    }
+    let index = Index::of(&wheels());
+    let files = Files::new()
+        .with("services/api/Dockerfile", service("'Alpha[fast]' gamma"))
+        .with("services/old/Dockerfile", service("'alpha<2' beta"))
+        .with("platform/plinth.toml", "version = 1\n");
+    let planned = plan(files.path(), &index.url(), &[]);
+    assert_eq!(planned.status.code(), Some(0), "{}", String::from_utf8_lossy(&planned.stderr));
+    let lock = std::fs::read_to_string(files.join("platform/plinth.lock")).unwrap();
+    let constraints = std::fs::read_to_string(files.join("platform/constraints.txt")).unwrap();
+    let service = |constraint: &str, install: &str| {
+        Files::dockerfile(&format!(
+            "FROM {BASE}\nRUN pip install --no-cache-dir {}\nENV UV_DEFAULT_INDEX={}\n\
+             RUN rm /usr/lib/python3.11/EXTERNALLY-MANAGED\n\
+             RUN {constraint}uv pip install --system --no-cache {install}\n",
+            crate::uv::pin(),
+            index.url()
+        ))
+        .with("c.txt", &constraints)
+    };
+    let same_with = |lock: &str, install: &str| {
+        let policy = Files::new().with("plinth.toml", "version = 1\n").with("plinth.lock", lock);
+        let covered = service("", install);
+        index.server.requests();
+        let built = Build::new(env, Side::Plinth, covered.path())
+            .context("plinth", policy.path())
+            .layout()
+            .run()
+            .ok();
+        let asked = questions(&index);
+        let report = Report::of_build(&built).unwrap();
+        assert_eq!(report.treatments(), ["assembled", "assembled"], "{}", report.json());
+        assert_eq!(report.steps()[1]["locked"], true, "{}", report.json());
+        let own = service("--mount=type=bind,source=c.txt,target=/c.txt UV_CONSTRAINT=/c.txt ", install);
+        let plain = Build::new(env, Side::Plain, own.path()).layout().run().ok();
+        let base = before(env, &covered);
+        compare(env, &plain.layout().image(), &built.layout().image(), &base).assert_equal();
+        asked
+    };
+    assert_eq!(same_with(&lock, "'alpha[fast]' gamma"), Vec::<String>::new());
+    // With another platform's wheels, or too little said of them, the index is asked.
+    let other = lock.replace("x86_64-manylinux_2_36", "x86_64-manylinux_2_17");
+    assert_ne!(other, lock);
+    assert!(!same_with(&other, "gamma").is_empty());
+    let unknown = lock.replace("requires = [\"beta", "requires = [\"unheard-of\", \"beta");
+    assert_ne!(unknown, lock);
+    assert!(!same_with(&unknown, "'alpha[fast]'").is_empty());
+    let trimmed = lock.replace("extras = [\"fast\"]\n", "");
+    assert_ne!(trimmed, lock);
+    assert!(!same_with(&trimmed, "'alpha[fast]'").is_empty());
+    // Its own index is asked.
+    let own = format!("--default-index {} gamma", index.url());
+    assert!(!same_with(&lock, &own).is_empty());
+}

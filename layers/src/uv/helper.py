@@ -35,6 +35,8 @@ json.dump(
         "virtual": virtual,
         "umask": umask,
         "root": os.geteuid() == 0 and os.getegid() == 0,
+        "machine": os.uname().machine,
+        "libc": os.confstr("CS_GNU_LIBC_VERSION") if "CS_GNU_LIBC_VERSION" in os.confstr_names else None,
         "scheme": scheme,
         "real": {key: os.path.realpath(path) for key, path in scheme.items()},
     },

@@ -20,7 +20,7 @@ mod state;
 
 pub use answer::{Answer, Change};
 pub use pylock::{LockedWheel, parse_pylock};
-pub use resolve::{Problem, plan};
+pub use resolve::{Given, Problem, Wheels, plan};
 pub use state::check_image_state;
 
 /// First and last release of uv that was measured.

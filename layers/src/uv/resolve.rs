@@ -4,6 +4,7 @@
 //! checksum), and the interpreter that uv found (install scheme). Each must agree with the others, and the scheme with
 //! what uv noted of the interpreter in its cache; else the step is not understood. The cache is empty and our own.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -56,8 +57,33 @@ struct Described {
     is_virtual: bool,
     umask: u32,
     root: bool,
+    machine: String,
+    /// `glibc X.Y`, if it is that.
+    libc: Option<String>,
     scheme: Scheme,
     real: Scheme,
+}
+
+/// What uv is given beside the step's own.
+#[derive(Clone, Copy, Default)]
+pub struct Given<'a> {
+    /// Constraints in a file.
+    pub constraints: Option<&'a Path>,
+    /// What takes the place of every index.
+    pub wheels: Option<Wheels<'a>>,
+}
+
+/// Stand-ins of wheels, of which there is one version each: with these, no index is asked.
+#[derive(Clone, Copy)]
+pub struct Wheels<'a> {
+    /// They are in this directory.
+    pub directory: &'a Path,
+    /// By file name: address and SHA-256 of the wheel.
+    pub known: &'a BTreeMap<String, (String, String)>,
+    /// The machine (`uname -m`) that they are for.
+    pub machine: &'a str,
+    /// The glibc that they are for, `X.Y`.
+    pub glibc: &'a str,
 }
 
 /// One run's directories and environment.
@@ -69,8 +95,9 @@ struct Run<'a> {
     tmp: PathBuf,
 }
 
-/// What a uv command, already parsed, would install in this file system, if it were given these constraints as well.
-/// `scratch` is an empty directory.
+/// What a uv command, already parsed, would install in this file system, if it were given this as well. `scratch` is a
+/// directory without `cache`, `tmp`, `pins.in` and `describe.py`. With [`Given::wheels`], "no answer"
+/// ([`Problem::Unresolved`]) is only that these don't give one.
 ///
 /// # Errors
 /// See [`Problem`].
@@ -79,7 +106,7 @@ pub fn plan(
     env: &[(String, String)],
     cwd: &Path,
     scratch: &Path,
-    constraints: Option<&Path>,
+    given: Given<'_>,
 ) -> Result<Plan, Problem> {
     check_environment(env)?;
     state::check_options(command, env)?;
@@ -96,13 +123,22 @@ pub fn plan(
         tmp: scratch.join("tmp"),
     };
     fs::create_dir(&run.tmp)?;
-    let (_, log) = run.uv(&dry_run(command, constraints))?;
+    let (_, log) = run.uv(&dry_run(command, given))?;
+    // What a stand-in doesn't say that it has, the wheel may have.
+    if given.wheels.is_some() && log.contains("does not have an extra named") {
+        return Err(Problem::Unresolved("an extra that the lock doesn't have".to_owned()));
+    }
     let answer = Answer::parse(&log)?;
     if !is_known(&answer.uv) {
         return refused(&format!("what uv {} leaves behind is not known", answer.uv));
     }
     let described = describe(&run, &answer.python, scratch)?;
     check_described(&run, &answer, &described)?;
+    if let Some(Wheels { machine, glibc, .. }) = given.wheels
+        && (described.machine != machine || described.libc != Some(format!("glibc {glibc}")))
+    {
+        return Err(Problem::Unresolved("wheels for another platform".to_owned()));
+    }
     let lock = lock_file(&run, &described)?;
     let mut wanted = Vec::new();
     for change in &answer.changes {
@@ -114,8 +150,12 @@ pub fn plan(
     if wanted.is_empty() && lock.is_some() {
         return refused("uv has nothing to install and would leave a lock file");
     }
-    let install =
-        if wanted.is_empty() { Vec::new() } else { locate(&run, command, &described, &wanted, scratch)? };
+    let located = match given.wheels {
+        _ if wanted.is_empty() => Vec::new(),
+        Some(wheels) => wanted.iter().map(|wanted| known(wheels, wanted)).collect::<Result<_, _>>()?,
+        None => locate(&run, command, &described, &wanted, scratch)?,
+    };
+    let install = wanted.iter().zip(located).map(|(wanted, found)| distribution(wanted, found)).collect();
     Ok(Plan {
         installer: "uv".to_owned(),
         installer_version: answer.uv.clone(),
@@ -179,7 +219,7 @@ fn find(command: &PipCommand, path: &str) -> Result<PathBuf, Problem> {
 }
 
 /// The arguments of the dry run: what the step gives, without what is about output and cache.
-fn dry_run(command: &PipCommand, constraints: Option<&Path>) -> Vec<String> {
+fn dry_run(command: &PipCommand, given: Given<'_>) -> Vec<String> {
     let mut args: Vec<String> =
         ["pip", "install", "--dry-run", "--verbose", "--no-progress", "--color", "never"]
             .map(String::from)
@@ -195,8 +235,12 @@ fn dry_run(command: &PipCommand, constraints: Option<&Path>) -> Vec<String> {
         }
         args.extend(value.clone());
     }
-    if let Some(file) = constraints {
+    if let Some(file) = given.constraints {
         args.extend(["-c".to_owned(), file.to_string_lossy().into_owned()]);
+    }
+    if let Some(wheels) = given.wheels {
+        let directory = wheels.directory.to_string_lossy().into_owned();
+        args.extend(["--no-index".to_owned(), "--find-links".to_owned(), directory]);
     }
     args.push("--".into());
     args.extend(command.requirements.iter().cloned());
@@ -352,14 +396,40 @@ fn lock_file(run: &Run<'_>, facts: &Described) -> Result<Option<LeftFile>, Probl
     }
 }
 
-/// The wheels of the answer with address and checksum.
+/// A wheel as the dry run names it: normalised name, version, file name.
+type Wanted<'a> = (&'a String, &'a String, &'a String);
+
+fn distribution((name, version, filename): &Wanted<'_>, (url, sha256): (String, String)) -> Distribution {
+    Distribution {
+        name: (*name).clone(),
+        version: (*version).clone(),
+        filename: (*filename).clone(),
+        url,
+        sha256,
+        // uv marks whatever it installs.
+        requested: true,
+        direct_url: None,
+        // uv names the directory of headers by the normalised name.
+        spelling: None,
+    }
+}
+
+/// Address and checksum of what a stand-in stands for.
+fn known(wheels: Wheels<'_>, (name, _, filename): &Wanted<'_>) -> Result<(String, String), Problem> {
+    match wheels.known.get(*filename) {
+        Some(found) => Ok(found.clone()),
+        None => refused(&format!("a wheel that isn't from the lock: {name}")),
+    }
+}
+
+/// Addresses and checksums of the wheels of the answer, in its order.
 fn locate(
     run: &Run<'_>,
     command: &PipCommand,
     facts: &Described,
-    wanted: &[(&String, &String, &String)],
+    wanted: &[Wanted<'_>],
     scratch: &Path,
-) -> Result<Vec<Distribution>, Problem> {
+) -> Result<Vec<(String, String)>, Problem> {
     let pins = scratch.join("pins.in");
     let lines: Vec<String> = wanted.iter().map(|(name, version, _)| format!("{name}=={version}\n")).collect();
     fs::write(&pins, lines.concat())?;
@@ -377,25 +447,14 @@ fn locate(
     args.push(pins.to_string_lossy().into_owned());
     let (text, _) = run.uv(&args)?;
     let locked = parse_pylock(&text)?;
-    let mut install = Vec::new();
+    let mut located = Vec::new();
     for (name, version, filename) in wanted {
         let mut same =
             locked.iter().filter(|w| w.name == **name && w.version == **version && w.filename == **filename);
         let (Some(wheel), None) = (same.next(), same.next()) else {
             return refused(&format!("a wheel that uv does not lock as it selects it: {name}"));
         };
-        install.push(Distribution {
-            name: (*name).clone(),
-            version: (*version).clone(),
-            filename: wheel.filename.clone(),
-            url: wheel.url.clone(),
-            sha256: wheel.sha256.clone(),
-            // uv marks whatever it installs.
-            requested: true,
-            direct_url: None,
-            // uv names the directory of headers by the normalised name.
-            spelling: None,
-        });
+        located.push((wheel.url.clone(), wheel.sha256.clone()));
     }
-    Ok(install)
+    Ok(located)
 }

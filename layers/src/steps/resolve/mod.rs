@@ -12,6 +12,7 @@
 //! locked     the versions that the fleet's lock has for it
 //! ask        runs pip
 //! answer     what it says
+//! by_uv      asks uv
 //! state      what is refused by the state that pip found
 //! judge      the plan that the answer makes
 //! stubs      what makes an index superfluous
@@ -25,6 +26,7 @@
 mod answer;
 mod ask;
 mod before;
+mod by_uv;
 mod follow;
 mod foreign;
 mod judge;
@@ -42,7 +44,7 @@ use std::{fs, io};
 use tempfile::TempDir;
 
 use self::ask::ask;
-use self::before::{Prepared, asked_of_uv, prepare};
+use self::before::{Prepared, prepare};
 use self::follow::follow;
 pub use self::follow::{FoundProgram, ResolveSpec, next};
 pub use self::foreign::{Followed, Foreign, Requests, follow_lock, machine};
@@ -179,7 +181,7 @@ fn plan(context: &Context) -> Result<Plan, NoPlan> {
         }
         Ok(_) if context.foreign.is_some() => foreign::plan(context),
         Ok(command) if command.tool == Tool::Uv => {
-            let plan = by_uv(context, &command)?;
+            let plan = by_uv::plan(context, &command)?;
             // It prints to standard error.
             Ok(output::with(plan, context, String::new())?)
         }
@@ -209,31 +211,6 @@ fn plan(context: &Context) -> Result<Plan, NoPlan> {
             let last = output::last_line(&plan, &command, context, steered)?;
             Ok(output::with(plan, context, last)?)
         }
-    }
-}
-
-/// What uv would install, with the versions of the lock if that covers it.
-fn by_uv(context: &Context, command: &PipCommand) -> Result<Plan, NoPlan> {
-    let ask = |constraints: Option<&Path>| -> Result<Plan, NoPlan> {
-        Ok(uv::plan(command, &context.env, &context.cwd, scratch()?.path(), constraints)?)
-    };
-    // Which interpreter it is for, uv itself has to say.
-    let plan = ask(None)?;
-    let Some(lock) = &context.lock else { return Ok(plan) };
-    let python = plan.interpreter.version.rsplit_once('.').map_or("", |(python, _)| python);
-    let pins = asked_of_uv(context, command).and_then(|asked| lock.cover(python, &asked));
-    let outside = |reason: &str, plan: Plan| Plan { locked: Some(Locked::outside(reason)), ..plan };
-    let pins = match pins {
-        Ok(pins) => pins,
-        Err(reason) => return Ok(outside(&reason, plan)),
-    };
-    let scratch = scratch()?;
-    let file = scratch.path().join("locked.txt");
-    fs::write(&file, pins.join("\n") + "\n").map_err(failed("write the versions of the lock"))?;
-    match ask(Some(&file)) {
-        Ok(plan) => Ok(Plan { locked: Some(Locked::Covered), ..plan }),
-        Err(NoPlan::Failed(_)) => Ok(outside("uv finds no answer with the versions of the lock", plan)),
-        Err(refused) => Err(refused),
     }
 }
 

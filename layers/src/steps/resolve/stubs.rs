@@ -20,6 +20,7 @@ use zip::write::{SimpleFileOptions, ZipWriter};
 
 use crate::lock::{Lock, Needs, Package};
 use crate::pip::{Report, percent_decode};
+use crate::uv::Wheels;
 
 /// The index that pip asks if nobody says otherwise.
 pub(super) const DEFAULT_INDEX: &str = "https://pypi.org/simple";
@@ -68,6 +69,17 @@ impl Stubs {
         let index = index.trim_end_matches('/').to_owned();
         let conditions = Conditions { index, default_index: DEFAULT_INDEX, machine, glibc };
         Ok(Some(Self { directory, wheels, conditions }))
+    }
+
+    /// The index that they stand for, without a slash at its end.
+    pub(super) fn index(&self) -> &str {
+        &self.conditions.index
+    }
+
+    /// For uv.
+    pub(super) fn wheels(&self) -> Wheels<'_> {
+        let Conditions { machine, glibc, .. } = &self.conditions;
+        Wheels { directory: &self.directory, known: &self.wheels, machine, glibc }
     }
 
     /// For `pip/helper.py`.
