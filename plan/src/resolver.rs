@@ -1,11 +1,15 @@
 //! uv, asked about one request: `uv pip compile`, wheels only, for one interpreter and platform.
+//!
+//! What a distribution needs may depend on the patch release (`async-timeout; python_full_version < "3.11.3"`), and a base
+//! image may have any. So it is asked twice: for a release that is later than all, which is near to what images have today;
+//! and, with the versions of that answer, for the first one. What only that one needs is added.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use plinth_layers::uv::parse_pylock;
+use plinth_layers::uv::{LockedWheel, parse_pylock};
 
 use crate::interpreter::Interpreters;
 
@@ -75,30 +79,42 @@ impl Uv {
         requirements: &[String],
         constraints: &[String],
     ) -> Result<Answer, UvError> {
+        let mut found = match self.wheels(&latest(python), python, requirements, constraints)? {
+            Ok(found) => found,
+            Err(why) => return Ok(Err(why)),
+        };
+        let same = found.values().map(|pin| format!("{}=={}", pin.name, pin.version));
+        let same: Vec<String> = same.chain(constraints.iter().cloned()).collect();
+        if let Ok(first) = self.wheels(&first(python), python, requirements, &same)? {
+            first.into_iter().for_each(|(name, pin)| {
+                found.entry(name).or_insert(pin);
+            });
+        }
+        Ok(Ok(found))
+    }
+
+    fn wheels(
+        &self,
+        release: &str,
+        python: &str,
+        requirements: &[String],
+        constraints: &[String],
+    ) -> Result<Answer, UvError> {
         let directory = tempfile::tempdir()?;
         let limits = directory.path().join("constraints.txt");
         std::fs::write(&limits, constraints.join("\n") + "\n")?;
-        let mut command = self.compile(python);
+        let mut command = self.compile(release, python);
         command.args(["--format", "pylock.toml", "--constraints"]).arg(&limits);
-        match self.run(command, requirements)? {
-            Ok(text) => {
-                let wheels = parse_pylock(&text).map_err(|error| UvError::Answer(error.reason))?;
-                let pin = |wheel: plinth_layers::uv::LockedWheel| {
-                    (
-                        wheel.name.clone(),
-                        Pin {
-                            name: wheel.name,
-                            version: wheel.version,
-                            url: wheel.url,
-                            sha256: wheel.sha256,
-                            size: wheel.size,
-                        },
-                    )
-                };
-                Ok(Ok(wheels.into_iter().map(pin).collect()))
-            }
-            Err(why) => Ok(Err(why)),
-        }
+        let text = match self.run(command, requirements)? {
+            Ok(text) => text,
+            Err(why) => return Ok(Err(why)),
+        };
+        let wheels = parse_pylock(&text).map_err(|error| UvError::Answer(error.reason))?;
+        let pin = |wheel: LockedWheel| {
+            let LockedWheel { name, version, url, sha256, size, .. } = wheel;
+            (name.clone(), Pin { name, version, url, sha256, size })
+        };
+        Ok(Ok(wheels.into_iter().map(pin).collect()))
     }
 
     /// As [`Self::near`], within what is set by hand.
@@ -134,13 +150,42 @@ impl Uv {
         preferred: &[String],
         constraints: Option<&Path>,
     ) -> Result<Result<Vec<String>, String>, UvError> {
+        let mut found = match self.pins(&latest(python), python, requirements, preferred, constraints, &[])? {
+            Ok(found) => found,
+            Err(why) => return Ok(Err(why)),
+        };
+        // What the first release needs besides, with the versions that there are already.
+        let name = |pin: &String| pin.split("==").next().map(str::to_owned);
+        let names: BTreeSet<Option<String>> = found.iter().map(name).collect();
+        let others = preferred.iter().filter(|pin| !names.contains(&name(pin)));
+        let near: Vec<String> = found.iter().chain(others).cloned().collect();
+        if let Ok(first) = self.pins(&first(python), python, requirements, &near, constraints, &found)? {
+            found.extend(first);
+            found.sort();
+            found.dedup();
+        }
+        Ok(Ok(found))
+    }
+
+    /// The versions for one release: near to those that are preferred, within constraints of a file, and within others.
+    fn pins(
+        &self,
+        release: &str,
+        python: &str,
+        requirements: &[String],
+        preferred: &[String],
+        constraints: Option<&Path>,
+        more: &[String],
+    ) -> Result<Result<Vec<String>, String>, UvError> {
         let directory = tempfile::tempdir()?;
         // uv takes the versions of an earlier result along.
         let earlier = directory.path().join("requirements.txt");
         std::fs::write(&earlier, preferred.join("\n") + "\n")?;
-        let mut command = self.compile(python);
+        let limits = directory.path().join("constraints.txt");
+        std::fs::write(&limits, more.join("\n") + "\n")?;
+        let mut command = self.compile(release, python);
         command.args(["--no-annotate", "--no-header", "--output-file"]).arg(&earlier);
-        if let Some(file) = constraints {
+        for file in constraints.into_iter().chain([limits.as_path()]) {
             command.arg("--constraints").arg(file);
         }
         let answer = self.run(command, requirements)?;
@@ -166,7 +211,7 @@ impl Uv {
         name: &str,
         lowest: bool,
     ) -> Result<Result<String, String>, UvError> {
-        let mut command = self.compile(python);
+        let mut command = self.compile(&latest(python), python);
         command.args(["--no-annotate", "--no-header"]);
         if lowest {
             command.args(["--resolution", "lowest-direct"]);
@@ -178,7 +223,8 @@ impl Uv {
         Ok(self.run(command, &[requirement.to_owned()])?.map(version))
     }
 
-    fn compile(&self, python: &str) -> Command {
+    /// A run for a release (`X.Y.Z`) of an interpreter (`X.Y`).
+    fn compile(&self, release: &str, python: &str) -> Command {
         let mut command = Command::new(&self.program);
         command.args(["pip", "compile", "-", "--no-config", "--quiet", "--no-progress", "--color", "never"]);
         // Any interpreter that is there will do to ask with: it isn't asked about itself.
@@ -187,7 +233,7 @@ impl Uv {
             "--only-binary",
             ":all:",
             "--python-version",
-            python,
+            release,
             "--python-platform",
             &self.platform,
         ]);
@@ -227,6 +273,16 @@ impl Uv {
         }
         Err(UvError::Answer(problem(&said)))
     }
+}
+
+/// Later than every patch release of an interpreter that there will be.
+fn latest(python: &str) -> String {
+    format!("{python}.99")
+}
+
+/// The first release of an interpreter.
+fn first(python: &str) -> String {
+    format!("{python}.0")
 }
 
 /// What went wrong in one line: with addresses, but for those with a user.

@@ -350,3 +350,34 @@ fn uv_asks_no_index_either() {
     let own = format!("--default-index {} gamma", index.url());
     assert!(!same_with(&lock, &own).is_empty());
 }
+
+#[test]
+fn what_patch_releases_need_is_planned() {
+    let env = e2e!();
+    let omega = Wheel::simple("omega", "1.0")
+        .metadata("Requires-Dist: beta>=1.5; python_full_version > \"3.11.0\"")
+        .metadata("Requires-Dist: delta; python_full_version < \"3.11.1\"")
+        .make();
+    let index = Index::of(&[wheels(), vec![omega]].concat());
+    let files = Files::new()
+        .with("services/one/Dockerfile", service("omega"))
+        .with("services/none/Dockerfile", service("omega beta==1.0"))
+        .with("platform/plinth.toml", "version = 1\n");
+    let planned = plan(files.path(), &index.url(), &[]);
+    let text = String::from_utf8(planned.stdout).unwrap();
+    assert_eq!(planned.status.code(), Some(0), "{text}");
+    // Only on the very first release could it have that beta.
+    assert!(text.contains("left out: none: Because "), "{text}");
+    let constraints = std::fs::read_to_string(files.join("platform/constraints.txt")).unwrap();
+    let pins: Vec<&str> = constraints.lines().filter(|line| line.contains("==")).collect();
+    assert_eq!(pins, ["beta==1.5", "delta==1.0.post1", "omega==1.0"]);
+    if env.frontend.is_none() {
+        return;
+    }
+    let install = format!("RUN pip install --no-cache-dir -i {} omega", index.url());
+    let context = Files::dockerfile(&format!("FROM {BASE}\n{install}\n"));
+    let built = Build::new(env, Side::Plinth, context.path()).context("plinth", &files.join("platform"));
+    let report = Report::of_build(&built.run().ok()).unwrap();
+    assert_eq!(report.steps()[0]["locked"], true, "{}", report.json());
+    assert_eq!(report.steps()[0]["distributions"], 2, "{}", report.json());
+}
