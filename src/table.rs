@@ -1,14 +1,26 @@
-//! Tables for people, without lines, at most 100 columns wide.
+//! Tables for people, without lines, that fit the terminal.
+
+use std::io::{IsTerminal as _, stdout};
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use rustix::termios::tcgetwinsize;
 
-/// The width that the tables keep to.
-const WIDTH: u16 = 100;
+/// The columns that tables keep to: those of the terminal, or 100 in a file or a pipe.
+fn width() -> u16 {
+    let out = stdout();
+    let terminal = out.is_terminal().then(|| tcgetwinsize(&out).ok()).flatten();
+    columns(terminal.map(|size| size.ws_col))
+}
+
+/// Lines that are longer than these are hard to follow, and columns in fewer hard to read. Some terminals say 0.
+fn columns(terminal: Option<u16>) -> u16 {
+    terminal.filter(|columns| *columns > 0).map_or(100, |columns| columns.clamp(60, 160))
+}
 
 /// A table with a heading for each column.
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(width());
     table.set_header(cells(header.iter().map(|name| (*name).to_owned())));
     table
 }
@@ -46,4 +58,14 @@ pub(crate) fn cells(texts: impl IntoIterator<Item = String>) -> Vec<Cell> {
         Cell::new(text).set_alignment(if n == 0 { CellAlignment::Left } else { CellAlignment::Right })
     };
     texts.into_iter().enumerate().map(align).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::columns;
+
+    #[test]
+    fn tables_fit() {
+        assert_eq!([None, Some(0), Some(80), Some(20), Some(300)].map(columns), [100, 100, 80, 60, 160]);
+    }
 }

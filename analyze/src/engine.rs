@@ -79,7 +79,7 @@ struct Work<'a> {
 }
 
 /// Reads every layer that the store doesn't know, each digest once, the largest first. A layer that can't be read is a
-/// problem of its own and keeps no other from being read.
+/// problem of its own and keeps no other from being read, unless the store is full.
 pub fn read(
     layers: &[(Blob, Option<Digest>)],
     blobs: &dyn Blobs,
@@ -91,13 +91,15 @@ pub fn read(
     progress.start(work.len(), work.iter().map(|work| work.blob.size).sum());
     let next = AtomicUsize::new(0);
     let outcome = Mutex::new(Outcome::default());
+    let full = AtomicBool::new(false);
     thread::scope(|scope| {
         for _ in 0..options.jobs.clamp(1, work.len().max(1)) {
             scope.spawn(|| {
                 while !options.stop.load(Ordering::Relaxed)
+                    && !full.load(Ordering::Relaxed)
                     && let Some(work) = work.get(next.fetch_add(1, Ordering::Relaxed))
                 {
-                    let done = one(work, blobs, store, options, progress);
+                    let done = one(work, blobs, store, options, &full, progress);
                     progress.layer(work.blob, done.known > 0);
                     let mut all = outcome.lock().unwrap_or_else(PoisonError::into_inner);
                     all.read += done.read;
@@ -134,6 +136,7 @@ fn one(
     blobs: &dyn Blobs,
     store: &Store,
     options: &Options,
+    full: &AtomicBool,
     progress: &dyn Progress,
 ) -> Outcome {
     let mut outcome = Outcome::default();
@@ -157,6 +160,13 @@ fn one(
                     content
                 }
                 Err(_) if options.stop.load(Ordering::Relaxed) => return outcome,
+                Err(KeepError::Store(error)) if error.is_full() => {
+                    // Once is enough, and no other layer will fare better.
+                    if !full.swap(true, Ordering::Relaxed) {
+                        problem(format!("{error}; no more layers were read"));
+                    }
+                    return outcome;
+                }
                 Err(error) => {
                     problem(error.to_string());
                     return outcome;

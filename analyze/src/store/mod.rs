@@ -64,6 +64,12 @@ impl StoreError {
         let path = path.to_path_buf();
         move |error| Self::Io { action, path, error }
     }
+
+    /// There is no room left for anything.
+    pub(crate) fn is_full(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::Io { error, .. } if matches!(error.kind(), StorageFull | QuotaExceeded))
+    }
 }
 
 impl Store {

@@ -1,4 +1,4 @@
-//! The comparison as tables for people, at most 100 columns wide.
+//! The comparison as tables for people.
 
 use super::figures::{Comparison, Master, Pair, PhaseRow, Total};
 use super::gates::{Gate, saved, saved_bytes};

@@ -322,3 +322,39 @@ fn damage(fleet: &Fleet, layers: &BTreeSet<String>) {
     assert_eq!(unread.count(), 1);
     assert!(said.stderr.contains("everything else was read"), "{}", said.stderr);
 }
+
+/// A file system of so many bytes, until it is dropped.
+struct Small(Files);
+
+impl Small {
+    fn of(bytes: u32) -> Self {
+        let place = Files::new();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"])
+            .arg(place.path())
+            .status()
+            .unwrap();
+        assert!(mounted.success());
+        Self(place)
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_said_once() {
+    let env = e2e!();
+    let store = Small::of(64 << 10);
+    let images = ["3.11", "3.13"].map(|python| format!("{}/library/python:{python}-slim", env.registry));
+    let said = analyze(store.0.path(), &["--jobs", "1", &images[0], &images[1]]);
+    assert_eq!(said.code, Some(2), "{}", said.stdout);
+    let full = "No space left on device (os error 28); no more layers were read";
+    assert_eq!(said.stderr.matches(full).count(), 1, "{}", said.stderr);
+    assert!(!said.stderr.contains("more)"), "{}", said.stderr);
+    let left = std::fs::read_dir(store.0.path().join("2")).unwrap().count();
+    assert_eq!(left, 0, "nothing half-written");
+}
