@@ -20,7 +20,10 @@ fn columns(terminal: Option<u16>) -> u16 {
 /// A table with a heading for each column.
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(width());
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(width());
     table.set_header(cells(header.iter().map(|name| (*name).to_owned())));
     table
 }

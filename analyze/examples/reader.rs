@@ -209,8 +209,9 @@ fn dir(path: &Path, jobs: usize) {
     let read = layers.iter().map(|(blob, _)| store.content(&blob.digest).unwrap().unwrap());
     let contents: Vec<Content> = read.collect();
     report(contents.iter().map(|content| content.uncompressed).sum(), elapsed);
-    let files = fs::read_dir(place.path().join("1")).unwrap();
-    let kept: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    // The directory of the store's version.
+    let version = fs::read_dir(place.path()).unwrap().next().unwrap().unwrap().path();
+    let kept: u64 = fs::read_dir(version).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum();
     let entries: u64 = contents.iter().map(|content| content.entries).sum();
     let owned: usize =
         contents.iter().flat_map(|content| &content.packages).map(|package| package.owns.len()).sum();

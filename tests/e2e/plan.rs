@@ -212,6 +212,19 @@ fn a_service_more_changes_only_what_it_must() {
     assert!(!files.join("platform/bases/python-3.11").exists());
 }
 
+/// Two services with their plan, its lock, and its constraints.
+fn planned(index: &Index) -> (Files, String, String) {
+    let files = Files::new()
+        .with("services/api/Dockerfile", service("'Alpha[fast]' gamma"))
+        .with("services/old/Dockerfile", service("'alpha<2' beta"))
+        .with("platform/plinth.toml", "version = 1\n");
+    let planned = plan(files.path(), &index.url(), &[]);
+    assert_eq!(planned.status.code(), Some(0), "{}", String::from_utf8_lossy(&planned.stderr));
+    let read = |name: &str| std::fs::read_to_string(files.join(&format!("platform/{name}"))).unwrap();
+    let (lock, constraints) = (read("plinth.lock"), read("constraints.txt"));
+    (files, lock, constraints)
+}
+
 /// What was asked of the index: pages and metadata, and no wheels.
 fn questions(index: &Index) -> Vec<String> {
     index.server.requests().into_iter().filter(|request| !request.ends_with(".whl")).collect()
@@ -224,13 +237,7 @@ fn a_covered_install_asks_no_index() {
         return;
     }
     let index = Index::of(&wheels());
-    let files = Files::new()
-        .with("services/api/Dockerfile", service("'Alpha[fast]' gamma"))
-        .with("services/old/Dockerfile", service("'alpha<2' beta"))
-        .with("platform/plinth.toml", "version = 1\n");
-    let planned = plan(files.path(), &index.url(), &[]);
-    assert_eq!(planned.status.code(), Some(0), "{}", String::from_utf8_lossy(&planned.stderr));
-    let lock = std::fs::read_to_string(files.join("platform/plinth.lock")).unwrap();
+    let (files, lock, constraints) = planned(&index);
     assert!(lock.contains(&format!("index = \"{}\"", index.url())), "{lock}");
     let service = |install: &str| {
         let text = format!("FROM {BASE}\nENV PIP_INDEX_URL={}\nRUN {install}\n", index.url());
@@ -244,7 +251,6 @@ fn a_covered_install_asks_no_index() {
         built.layout().image()
     };
     // What pip itself makes of it with the lock's versions.
-    let constraints = std::fs::read_to_string(files.join("platform/constraints.txt")).unwrap();
     let same = |files: &Files, image: &Image| {
         let pip = "RUN --mount=type=bind,source=c.txt,target=/c.txt PIP_CONSTRAINT=/c.txt pip";
         let text = std::fs::read_to_string(files.join("Dockerfile")).unwrap().replace("RUN pip", pip);
@@ -298,14 +304,7 @@ fn uv_asks_no_index_either() {
         return;
     }
     let index = Index::of(&wheels());
-    let files = Files::new()
-        .with("services/api/Dockerfile", service("'Alpha[fast]' gamma"))
-        .with("services/old/Dockerfile", service("'alpha<2' beta"))
-        .with("platform/plinth.toml", "version = 1\n");
-    let planned = plan(files.path(), &index.url(), &[]);
-    assert_eq!(planned.status.code(), Some(0), "{}", String::from_utf8_lossy(&planned.stderr));
-    let lock = std::fs::read_to_string(files.join("platform/plinth.lock")).unwrap();
-    let constraints = std::fs::read_to_string(files.join("platform/constraints.txt")).unwrap();
+    let (_files, lock, constraints) = planned(&index);
     let service = |constraint: &str, install: &str| {
         Files::dockerfile(&format!(
             "FROM {BASE}\nRUN pip install --no-cache-dir {}\nENV UV_DEFAULT_INDEX={}\n\
