@@ -6,7 +6,10 @@
 pub fn source_of(path: &[u8]) -> Option<Vec<u8>> {
     let (directory, name) = split_last(path, b'/').filter(|(directory, _)| is_cache_directory(directory))?;
     let stem = name.strip_suffix(b".pyc").filter(|stem| !stem.starts_with(b".wh."))?;
-    let (mut module, tag) = split_last(stem, b'.')?;
+    // `test_x.cpython-311-pytest-7.4.0`: pytest adds its own version to the interpreter's tag.
+    const PYTEST: &[u8] = b"-pytest-";
+    let end = stem.windows(PYTEST.len()).position(|window| window == PYTEST).unwrap_or(stem.len());
+    let (mut module, tag) = split_last(&stem[..end], b'.')?;
     if tag.starts_with(b"opt-") {
         module = split_last(module, b'.')?.0;
     }
@@ -53,6 +56,7 @@ mod tests {
         let of = |path: &str| source_of(path.as_bytes()).map(|s| String::from_utf8_lossy(&s).into_owned());
         assert_eq!(of("a/__pycache__/b.cpython-311.opt-1.pyc").as_deref(), Some("a/b.py"));
         assert_eq!(of("__pycache__/b.cpython-311.pyc").as_deref(), Some("b.py"));
+        assert_eq!(of("t/__pycache__/test_b.cpython-311-pytest-7.4.0.pyc").as_deref(), Some("t/test_b.py"));
         assert_eq!(of("a/__pycache__/b-1.2.cpython-311.pyc").as_deref(), Some("a/b-1.2.py"));
         for none in
             ["a/b.pyc", "a/__pycache__/b.py", "a/__pycache__/.wh.b.cpython-311.pyc", "__pycache__", "a"]

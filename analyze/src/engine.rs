@@ -96,7 +96,6 @@ pub fn read(
         for _ in 0..options.jobs.clamp(1, work.len().max(1)) {
             scope.spawn(|| {
                 while !options.stop.load(Ordering::Relaxed)
-                    && !full.load(Ordering::Relaxed)
                     && let Some(work) = work.get(next.fetch_add(1, Ordering::Relaxed))
                 {
                     let done = one(work, blobs, store, options, &full, progress);
@@ -147,6 +146,8 @@ fn one(
             outcome.known = 1;
             content
         }
+        // Those that are known are looked at all the same.
+        Ok(None) if full.load(Ordering::Relaxed) => return outcome,
         Ok(None) => {
             let bytes = std::cell::Cell::new(0);
             let read = keep(work, blobs, store, options, &|more| {
@@ -161,7 +162,7 @@ fn one(
                 }
                 Err(_) if options.stop.load(Ordering::Relaxed) => return outcome,
                 Err(KeepError::Store(error)) if error.is_full() => {
-                    // Once is enough, and no other layer will fare better.
+                    // Once is enough: other layers will hardly fare better.
                     if !full.swap(true, Ordering::Relaxed) {
                         problem(format!("{error}; no more layers were read"));
                     }

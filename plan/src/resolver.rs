@@ -2,7 +2,9 @@
 //!
 //! What a distribution needs may depend on the patch release (`async-timeout; python_full_version < "3.11.3"`), and a base
 //! image may have any. So it is asked twice: for a release that is later than all, which is near to what images have today;
-//! and, with the versions of that answer, for the first one. What only that one needs is added.
+//! and, with the versions of that answer, for the first one. What only that one needs is added. If the first one can't have
+//! these versions, the later one is asked for those of the first; if that fails too, there is no answer for all releases,
+//! and that of the later one stands.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write as _};
@@ -79,16 +81,31 @@ impl Uv {
         requirements: &[String],
         constraints: &[String],
     ) -> Result<Answer, UvError> {
-        let mut found = match self.wheels(&latest(python), python, requirements, constraints)? {
-            Ok(found) => found,
+        let late = match self.wheels(&latest(python), python, requirements, constraints)? {
+            Ok(late) => late,
             Err(why) => return Ok(Err(why)),
         };
-        let same = found.values().map(|pin| format!("{}=={}", pin.name, pin.version));
-        let same: Vec<String> = same.chain(constraints.iter().cloned()).collect();
-        if let Ok(first) = self.wheels(&first(python), python, requirements, &same)? {
-            first.into_iter().for_each(|(name, pin)| {
-                found.entry(name).or_insert(pin);
-            });
+        let with = |found: &BTreeMap<String, Pin>| -> Vec<String> {
+            let pins = found.values().map(|pin| format!("{}=={}", pin.name, pin.version));
+            pins.chain(constraints.iter().cloned()).collect()
+        };
+        let early = |constraints: &[String]| self.wheels(&first(python), python, requirements, constraints);
+        let (mut found, more) = match early(&with(&late))? {
+            Ok(early) => (late, early),
+            // What the last ones can have, the first one can't. The other way round, perhaps.
+            Err(_) => match early(constraints)? {
+                Ok(early) => match self.wheels(&latest(python), python, requirements, &with(&early))? {
+                    Ok(late) => (late, early),
+                    Err(_) => (late, BTreeMap::new()),
+                },
+                Err(_) => (late, BTreeMap::new()),
+            },
+        };
+        let pinned: BTreeSet<&str> = constraints.iter().filter_map(|pin| pin.split("==").next()).collect();
+        // With versions that were chosen, all others were left out on purpose.
+        let chosen = |name: &String| constraints.is_empty() || pinned.contains(name.as_str());
+        for (name, pin) in more.into_iter().filter(|(name, _)| chosen(name)) {
+            found.entry(name).or_insert(pin);
         }
         Ok(Ok(found))
     }
@@ -150,20 +167,27 @@ impl Uv {
         preferred: &[String],
         constraints: Option<&Path>,
     ) -> Result<Result<Vec<String>, String>, UvError> {
-        let mut found = match self.pins(&latest(python), python, requirements, preferred, constraints, &[])? {
-            Ok(found) => found,
+        let ask = |release: &str, preferred: &[String], more: &[String]| {
+            self.pins(release, python, requirements, preferred, constraints, more)
+        };
+        let late = match ask(&latest(python), preferred, &[])? {
+            Ok(late) => late,
             Err(why) => return Ok(Err(why)),
         };
-        // What the first release needs besides, with the versions that there are already.
-        let name = |pin: &String| pin.split("==").next().map(str::to_owned);
-        let names: BTreeSet<Option<String>> = found.iter().map(name).collect();
-        let others = preferred.iter().filter(|pin| !names.contains(&name(pin)));
-        let near: Vec<String> = found.iter().chain(others).cloned().collect();
-        if let Ok(first) = self.pins(&first(python), python, requirements, &near, constraints, &found)? {
-            found.extend(first);
-            found.sort();
-            found.dedup();
-        }
+        let near = near(&late, preferred);
+        let (mut found, more) = match ask(&first(python), &near, &late)? {
+            Ok(early) => (late, early),
+            Err(_) => match ask(&first(python), &near, &[])? {
+                Ok(early) => match ask(&latest(python), &early, &early)? {
+                    Ok(late) => (late, early),
+                    Err(_) => (late, Vec::new()),
+                },
+                Err(_) => (late, Vec::new()),
+            },
+        };
+        found.extend(more);
+        found.sort();
+        found.dedup();
         Ok(Ok(found))
     }
 
@@ -273,6 +297,14 @@ impl Uv {
         }
         Err(UvError::Answer(problem(&said)))
     }
+}
+
+/// Versions, and others for what isn't among them.
+fn near(pins: &[String], others: &[String]) -> Vec<String> {
+    let name = |pin: &String| pin.split("==").next().map(str::to_owned);
+    let names: BTreeSet<Option<String>> = pins.iter().map(name).collect();
+    let others = others.iter().filter(|pin| !names.contains(&name(pin)));
+    pins.iter().chain(others).cloned().collect()
 }
 
 /// Later than every patch release of an interpreter that there will be.

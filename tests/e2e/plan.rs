@@ -11,7 +11,7 @@ use crate::support::files::Files;
 use crate::support::image::Image;
 use crate::support::index::Index;
 use crate::support::report::Report;
-use crate::support::wheel::Wheel;
+use crate::support::wheel::{Made, Wheel};
 
 /// The uv of `hack/index`, which `hack/test` names.
 fn uv() -> String {
@@ -345,6 +345,16 @@ fn uv_asks_no_index_either() {
     let trimmed = lock.replace("extras = [\"fast\"]\n", "");
     assert_ne!(trimmed, lock);
     assert!(!same_with(&trimmed, "'alpha[fast]'").is_empty());
+    // What is installed already has to be what the lock says: here uv would remove it first.
+    let covered = service("", "'alpha[fast]'");
+    let text = std::fs::read_to_string(covered.join("Dockerfile")).unwrap();
+    let older = "RUN uv pip install --system --no-cache beta==1.0\nRUN uv pip";
+    covered.write("Dockerfile", text.replace("RUN uv pip", older));
+    let policy = Files::new().with("plinth.toml", "version = 1\n").with("plinth.lock", &lock);
+    let built = Build::new(env, Side::Plinth, covered.path()).context("plinth", policy.path()).run().ok();
+    let report = Report::of_build(&built).unwrap();
+    let reason = report.steps()[2]["reason"].to_string();
+    assert!(reason.contains("an uninstall by uv: beta"), "{}", report.json());
     // Its own index is asked.
     let own = format!("--default-index {} gamma", index.url());
     assert!(!same_with(&lock, &own).is_empty());
@@ -370,6 +380,30 @@ fn what_patch_releases_need_is_planned() {
     let constraints = std::fs::read_to_string(files.join("platform/constraints.txt")).unwrap();
     let pins: Vec<&str> = constraints.lines().filter(|line| line.contains("==")).collect();
     assert_eq!(pins, ["beta==1.5", "delta==1.0.post1", "omega==1.0"]);
+    // A newer version that wants a late patch release isn't for all.
+    let needs = |name: &str, needs: &str| {
+        let needs = format!("Requires-Dist: {needs}; python_full_version < \"3.11.3\"");
+        Wheel::simple(name, "1.0").metadata(&needs).make()
+    };
+    let of = |services: &[&str], wheels: &[Made]| {
+        let index = Index::of(wheels);
+        let files = Files::new().with("platform/plinth.toml", "version = 1\n");
+        for name in services {
+            files.write(&format!("services/{name}/Dockerfile"), service(name));
+        }
+        let planned = plan(files.path(), &index.url(), &[]);
+        assert_eq!(planned.status.code(), Some(0), "{}", String::from_utf8_lossy(&planned.stderr));
+        let constraints = std::fs::read_to_string(files.join("platform/constraints.txt")).unwrap();
+        constraints.lines().filter(|line| line.contains("==")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let at = |version: &str| Wheel::simple("at", version).make();
+    let late = Wheel::simple("late", "1.0").metadata("Requires-Python: >=3.11.4").make();
+    let early = Wheel::simple("late", "0.9").make();
+    let found = of(&["one", "late"], &[needs("one", "at>=4"), at("4.0"), late, early]);
+    assert_eq!(found, ["at==4.0", "late==0.9", "one==1.0"]);
+    // Nothing is right for the first release: then it is for the later ones.
+    let both = [needs("one", "at>=5"), needs("two", "at<5,>=4"), at("4.0"), at("5.0")];
+    assert_eq!(of(&["one", "two"], &both), ["one==1.0", "two==1.0"]);
     if env.frontend.is_none() {
         return;
     }

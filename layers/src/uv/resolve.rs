@@ -2,7 +2,8 @@
 //!
 //! Three programs: uv's dry run (what, and which wheel), uv's own lock of exactly those versions (where, and which
 //! checksum), and the interpreter that uv found (install scheme). Each must agree with the others, and the scheme with
-//! what uv noted of the interpreter in its cache; else the step is not understood. The cache is empty and our own.
+//! what uv noted of the interpreter in its cache; else the step is not understood. The cache is empty and our own. With
+//! stand-ins of the fleet's lock, that lock says where wheels are, in place of the second program.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -123,7 +124,7 @@ pub fn plan(
         tmp: scratch.join("tmp"),
     };
     fs::create_dir(&run.tmp)?;
-    let (_, log) = run.uv(&dry_run(command, given))?;
+    let (_, log) = run.uv(&dry_run(command, given), given.wheels.is_none())?;
     // What a stand-in doesn't say that it has, the wheel may have.
     if given.wheels.is_some() && log.contains("does not have an extra named") {
         return Err(Problem::Unresolved("an extra that the lock doesn't have".to_owned()));
@@ -256,15 +257,15 @@ impl Run<'_> {
         command
     }
 
-    /// Standard output and error of uv, which is passed on.
-    fn uv(&self, args: &[String]) -> Result<(String, String), Problem> {
+    /// Standard output and error of uv; `loud`: what people should see of it is passed on.
+    fn uv(&self, args: &[String], loud: bool) -> Result<(String, String), Problem> {
         let output = match self.command(&self.uv).args(args).output() {
             Ok(output) => output,
             Err(error) => return Err(Problem::Unresolved(format!("it can't be started ({})", error.kind()))),
         };
         let log = String::from_utf8_lossy(&output.stderr).into_owned();
         let debug = ["DEBUG ", "  Installed: ", "  Requested: "];
-        for line in log.lines().filter(|line| !debug.iter().any(|start| line.starts_with(start))) {
+        for line in log.lines().filter(|line| loud && !debug.iter().any(|start| line.starts_with(start))) {
             let _ = writeln!(std::io::stderr(), "{line}");
         }
         if !output.status.success() {
@@ -445,7 +446,7 @@ fn locate(
         }
     }
     args.push(pins.to_string_lossy().into_owned());
-    let (text, _) = run.uv(&args)?;
+    let (text, _) = run.uv(&args, true)?;
     let locked = parse_pylock(&text)?;
     let mut located = Vec::new();
     for (name, version, filename) in wanted {

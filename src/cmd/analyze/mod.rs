@@ -99,8 +99,7 @@ fn end(problems: &[Problem], broken: bool) -> Result<Outcome, Failure> {
     match problems {
         [] if broken => Ok(Outcome::Finding),
         [] => Ok(Outcome::Done),
-        [first, ..] => Err(told_of(first, problems.len())
-            .hint("everything else was read, and the figures above are without it")),
+        [first, ..] => Err(told_of(first, problems.len()).hint("the figures above are without it")),
     }
 }
 

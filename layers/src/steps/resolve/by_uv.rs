@@ -70,10 +70,14 @@ fn without_index(
     for wanted in pythons {
         let Ok(pins) = lock.cover(wanted, asked) else { continue };
         let scratch = scratch()?;
-        let stubs = Stubs::write(lock, wanted, &pins, scratch.path()).map_err(failed("write wheels"))?;
-        let Some(stubs) = stubs.filter(|stubs| stubs.index() == index) else { continue };
-        match ask(context, command, scratch.path(), Given { constraints: None, wheels: Some(stubs.wheels()) })
-        {
+        let Ok(Some(stubs)) = Stubs::write(lock, wanted, &pins, scratch.path()) else { continue };
+        if stubs.index() != index {
+            continue;
+        }
+        // What is installed already has to be one of these versions, too.
+        let file = constraints(scratch.path(), &pins)?;
+        let given = Given { constraints: Some(&file), wheels: Some(stubs.wheels()) };
+        match ask(context, command, scratch.path(), given) {
             Ok(plan) if python(&plan) == wanted => {
                 return Ok(Some(Plan { locked: Some(Locked::Covered), ..plan }));
             }
