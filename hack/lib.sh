@@ -260,3 +260,15 @@ finish() { # exit code
 
 # Seconds since this script began, for people.
 took() { printf '%dm%02ds' $((SECONDS / 60)) $((SECONDS % 60)); }
+
+# A policy that puts a master in the place of other images.
+write_policy() { # directory image replaces
+  cat >"$1/plinth.toml" <<TOML
+version = 1
+
+[[base]]
+name = "python-3.11"
+image = "$2"
+replaces = ["$3"]
+TOML
+}

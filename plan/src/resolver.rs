@@ -81,30 +81,20 @@ impl Uv {
         requirements: &[String],
         constraints: &[String],
     ) -> Result<Answer, UvError> {
-        let late = match self.wheels(&latest(python), python, requirements, constraints)? {
-            Ok(late) => late,
+        let ask = |release: &str, near: Option<&BTreeMap<String, Pin>>, bound: bool| {
+            let pins = near.filter(|_| bound).into_iter().flat_map(BTreeMap::values);
+            let pins = pins.map(|pin| format!("{}=={}", pin.name, pin.version));
+            let limits: Vec<String> = pins.chain(constraints.iter().cloned()).collect();
+            self.wheels(release, python, requirements, &limits)
+        };
+        let (mut found, early) = match of_all_releases(python, ask)? {
+            Ok(answers) => answers,
             Err(why) => return Ok(Err(why)),
         };
-        let with = |found: &BTreeMap<String, Pin>| -> Vec<String> {
-            let pins = found.values().map(|pin| format!("{}=={}", pin.name, pin.version));
-            pins.chain(constraints.iter().cloned()).collect()
-        };
-        let early = |constraints: &[String]| self.wheels(&first(python), python, requirements, constraints);
-        let (mut found, more) = match early(&with(&late))? {
-            Ok(early) => (late, early),
-            // What the last ones can have, the first one can't. The other way round, perhaps.
-            Err(_) => match early(constraints)? {
-                Ok(early) => match self.wheels(&latest(python), python, requirements, &with(&early))? {
-                    Ok(late) => (late, early),
-                    Err(_) => (late, BTreeMap::new()),
-                },
-                Err(_) => (late, BTreeMap::new()),
-            },
-        };
-        let pinned: BTreeSet<&str> = constraints.iter().filter_map(|pin| pin.split("==").next()).collect();
+        let pinned: BTreeSet<&str> = constraints.iter().map(|pin| name(pin)).collect();
         // With versions that were chosen, all others were left out on purpose.
         let chosen = |name: &String| constraints.is_empty() || pinned.contains(name.as_str());
-        for (name, pin) in more.into_iter().filter(|(name, _)| chosen(name)) {
+        for (name, pin) in early.into_iter().flatten().filter(|(name, _)| chosen(name)) {
             found.entry(name).or_insert(pin);
         }
         Ok(Ok(found))
@@ -167,25 +157,16 @@ impl Uv {
         preferred: &[String],
         constraints: Option<&Path>,
     ) -> Result<Result<Vec<String>, String>, UvError> {
-        let ask = |release: &str, preferred: &[String], more: &[String]| {
-            self.pins(release, python, requirements, preferred, constraints, more)
+        let ask = |release: &str, near: Option<&Vec<String>>, bound: bool| {
+            let pins = near.map_or(&[][..], Vec::as_slice);
+            let more = if bound { pins } else { &[] };
+            self.pins(release, python, requirements, &with_others(pins, preferred), constraints, more)
         };
-        let late = match ask(&latest(python), preferred, &[])? {
-            Ok(late) => late,
+        let (mut found, early) = match of_all_releases(python, ask)? {
+            Ok(answers) => answers,
             Err(why) => return Ok(Err(why)),
         };
-        let near = near(&late, preferred);
-        let (mut found, more) = match ask(&first(python), &near, &late)? {
-            Ok(early) => (late, early),
-            Err(_) => match ask(&first(python), &near, &[])? {
-                Ok(early) => match ask(&latest(python), &early, &early)? {
-                    Ok(late) => (late, early),
-                    Err(_) => (late, Vec::new()),
-                },
-                Err(_) => (late, Vec::new()),
-            },
-        };
-        found.extend(more);
+        found.extend(early.into_iter().flatten());
         found.sort();
         found.dedup();
         Ok(Ok(found))
@@ -299,11 +280,38 @@ impl Uv {
     }
 }
 
+/// The answer for late patch releases, and that for the first one, if there is one that goes with it. `ask` is given a
+/// release, versions to be near to, and whether these bind.
+fn of_all_releases<T>(
+    python: &str,
+    ask: impl Fn(&str, Option<&T>, bool) -> Result<Result<T, String>, UvError>,
+) -> Result<Result<(T, Option<T>), String>, UvError> {
+    let (first, latest) = (first(python), latest(python));
+    let late = match ask(&latest, None, false)? {
+        Ok(late) => late,
+        Err(why) => return Ok(Err(why)),
+    };
+    if let Ok(early) = ask(&first, Some(&late), true)? {
+        return Ok(Ok((late, Some(early))));
+    }
+    // What the late ones can have, the first one can't. The other way round, perhaps.
+    if let Ok(early) = ask(&first, Some(&late), false)?
+        && let Ok(late) = ask(&latest, Some(&early), true)?
+    {
+        return Ok(Ok((late, Some(early))));
+    }
+    Ok(Ok((late, None)))
+}
+
+/// The package of a pin (`name==version`).
+pub(crate) fn name(pin: &str) -> &str {
+    pin.split("==").next().unwrap_or_default()
+}
+
 /// Versions, and others for what isn't among them.
-fn near(pins: &[String], others: &[String]) -> Vec<String> {
-    let name = |pin: &String| pin.split("==").next().map(str::to_owned);
-    let names: BTreeSet<Option<String>> = pins.iter().map(name).collect();
-    let others = others.iter().filter(|pin| !names.contains(&name(pin)));
+fn with_others(pins: &[String], others: &[String]) -> Vec<String> {
+    let names: BTreeSet<&str> = pins.iter().map(|pin| name(pin)).collect();
+    let others = others.iter().filter(|pin| !names.contains(name(pin)));
     pins.iter().chain(others).cloned().collect()
 }
 

@@ -34,7 +34,7 @@ use pep440_rs::Version;
 use plinth_layers::lock;
 use rayon::prelude::*;
 
-use crate::resolver::{Pin, Uv, UvError};
+use crate::resolver::{Pin, Uv, UvError, name};
 use crate::sets::Set;
 use together::Search;
 
@@ -244,11 +244,6 @@ fn union(sets: &[&Set]) -> Vec<String> {
 /// As constraints and requirement files have it.
 fn text(pin: &Pin) -> String {
     format!("{}=={}", pin.name, pin.version)
-}
-
-/// The name in `name==version`.
-fn name(pin: &str) -> &str {
-    pin.split("==").next().unwrap_or_default()
 }
 
 impl Plan {
